@@ -1,0 +1,90 @@
+/*
+ * An executor: one kernel thread's scheduler. Ready queue, ring, timers.
+ *
+ * It belongs to the thread that created it; from another every call returns -EPERM, unless marked THREAD-SAFE. In the
+ * child of a fork every call returns -EPERM.
+ */
+#ifndef TACET_EXECUTOR_H
+#define TACET_EXECUTOR_H
+
+#include <tacet/task.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct timespec;
+
+#define TACET_RING_ENTRIES_DEFAULT 256
+
+struct tacet_executor_options {
+    unsigned ring_entries;    /* operations queued between two submissions; 0: no ring, compute and timers only */
+    unsigned cq_entries;      /* completions the kernel holds without overflow; 0: 4096, or 4 times ring_entries */
+    unsigned timers_reserved; /* timers without further allocation; 0: 64 */
+    bool accounting;          /* keep time accounts of tasks, ops and the executor */
+    unsigned setup_flags_forbidden; /* IORING_SETUP_* never to be used, for diagnosis */
+    char *message;            /* where create explains a failure, may be NULL */
+    size_t message_bytes;
+};
+
+/*
+ * options NULL: 256 ring entries, no accounting. EXPENSIVE.
+ * -EINVAL: NULL, or more than 2^20 entries; -ENOMEM: memory, or the locked-memory limit; -EPERM, -ENOSYS: io_uring is
+ * refused or too old; in each case options->message says why and what can be done.
+ */
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_executor_create(struct tacet_executor **executor,
+                                                                const struct tacet_executor_options *options);
+
+/*
+ * EXPENSIVE, may block: cancels every operation in flight and waits for their terminal completions. Callbacks are
+ * called with what their ops ended with. Tasks that have not exited are not resumed: they count as exited with
+ * -ECANCELED (C++ coroutines are destroyed with all that they hold; a stack of its own is not unwound: to let tasks
+ * clean up, cancel them and run, before). NULL is fine. -EBUSY: called from one of its tasks.
+ */
+TACET_EXPORT tacet_result tacet_executor_destroy(struct tacet_executor *executor);
+
+/* For items_max: until nothing is ready, in flight or timed. Tasks that wait for each other may remain. */
+#define TACET_UNTIL_IDLE INT64_MAX
+
+/*
+ * Runs tasks and callbacks: items_max at most (an item is one resumption or one callback), for timeout at most (NULL:
+ * without end; {0, 0}: what can be done without waiting), or until idle. Returns the number of items done; -ETIME if the
+ * time went by without any; -EINVAL; -EDEADLK: called from one of its tasks; or a negative errno of the ring.
+ */
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_executor_run(struct tacet_executor *executor, int64_t items_max,
+                                                             const struct timespec *timeout);
+
+/* From a task or a callback: run returns when that has given up the processor. */
+TACET_EXPORT void tacet_executor_stop(struct tacet_executor *executor);
+
+/* Cancels every attached task. */
+TACET_EXPORT tacet_result tacet_executor_cancel_all(struct tacet_executor *executor);
+
+/* The running task, or NULL: in a callback, outside of run. */
+TACET_EXPORT struct tacet_task *tacet_executor_current(const struct tacet_executor *executor);
+
+struct tacet_executor_stats {
+    uint64_t items;        /* resumptions and callbacks since creation */
+    uint64_t enters;       /* system calls to submit and to wait */
+    uint64_t submitted;    /* operations given to the kernel */
+    uint64_t completed;    /* completions taken from it */
+    uint64_t in_flight;    /* operations with the kernel, or queued for it */
+    uint64_t cq_overflows; /* times that the kernel held completions back for want of room */
+    uint64_t submissions_refused; /* times that it had no memory for them (EAGAIN, EBUSY) */
+    uint64_t timers;       /* sleeping ops */
+    uint64_t attached, pending_or_ready, running, suspended;
+    uint64_t ticks_in_tasks, ticks_in_ring, ticks_asleep; /* 0 without time accounting */
+};
+
+/* -EINVAL: NULL. */
+TACET_EXPORT tacet_result tacet_executor_stats(const struct tacet_executor *executor,
+                                               struct tacet_executor_stats *stats);
+
+/* One line: version, ring, its size and flags, operations that the kernel lacks. Lives as long as the executor. */
+TACET_EXPORT const char *tacet_executor_config(const struct tacet_executor *executor);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * The part of an executor that the inlined paths touch. Layout is not API.
+ *
+ * Owner thread only. The memory is wiped in a forked child (MADV_WIPEONFORK), where tail == limit == 0 sends every
+ * start down the slow path, which finds no owner and returns -EPERM.
+ *
+ * Invariants:
+ *   - pending + ready + running + suspended == attached, running <= 1; only `attached` and `suspended` are counted;
+ *   - submitted <= tail <= limit (as wrapping counters); SQEs [submitted, tail) are filled and not yet the kernel's;
+ *   - current is the RUNNING task, or NULL in a callback and outside of run.
+ */
+#ifndef TACET_INLINE_EXECUTOR_H
+#define TACET_INLINE_EXECUTOR_H
+
+#include <tacet/inline/task.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct io_uring_sqe;
+
+struct tacet_submission_queue {
+    struct io_uring_sqe *sqes;
+    uint32_t mask;
+    uint32_t tail;      /* the next SQE to fill */
+    uint32_t limit;     /* where the room for users ends; the few SQEs behind it are for cancellation and wake-up */
+    uint32_t submitted; /* what the kernel has taken */
+};
+
+struct tacet_executor {
+    struct tacet_ready ready;
+    struct tacet_submission_queue sq;
+    struct tacet_task *current;
+    int64_t budget;                     /* items left of this batch */
+    uint32_t suspended;
+    uint32_t attached[TACET_PRIORITY_COUNT];
+    bool accounting;
+    struct tacet_list_node tasks;       /* all attached ones */
+};
+
+/* A suspended or running task's wait has come to its end: the task becomes ready. */
+static inline void tacet_task_unpark(struct tacet_task *task, tacet_result result)
+{
+    struct tacet_executor *executor = task->executor;
+    tacet_task_transition(task, TACET_TASK_SUSPENDED, TACET_TASK_READY);
+    task->wake_result = result;
+    executor->suspended--;
+    tacet_ready_push(&executor->ready, task->priority, &task->runnable);
+}
+
+/*
+ * The running task begins to wait. It is still on the processor: it gives it up by its switcher's means right after.
+ * The one cancel hook is called at most once, on the owner thread, while the task is SUSPENDED.
+ */
+static inline void tacet_task_park(struct tacet_task *task, void *waiting_for,
+                                   void (*on_cancel)(struct tacet_task *task))
+{
+    tacet_task_transition(task, TACET_TASK_RUNNING, TACET_TASK_SUSPENDED);
+    task->waiting_for = waiting_for;
+    task->on_cancel = on_cancel;
+    task->executor->suspended++;
+}
+
+/* The running task goes to the end of its level's queue. */
+static inline void tacet_task_requeue(struct tacet_task *task)
+{
+    tacet_task_transition(task, TACET_TASK_RUNNING, TACET_TASK_READY);
+    tacet_ready_push(&task->executor->ready, task->priority, &task->runnable);
+}
+
+/* First act of every `run`. */
+static inline struct tacet_task *tacet_task_resume(struct tacet_runnable *runnable)
+{
+    struct tacet_task *task = (struct tacet_task *)runnable;
+    TACET_ASSERT(task->state == TACET_TASK_READY || task->state == TACET_TASK_PENDING);
+    task->state = TACET_TASK_RUNNING;
+    task->executor->current = task;
+    return task;
+}
+
+/* Whether a cancel is to be delivered here; if so, it is. */
+static inline bool tacet_task_take_cancel(struct tacet_task *task)
+{
+    if (TACET_LIKELY(!task->cancel_pending))
+        return false;
+    task->cancel_pending = 0;
+    return true;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

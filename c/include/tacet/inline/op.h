@@ -1,0 +1,173 @@
+/*
+ * An operation as the inlined paths see it, and the one way in which an SQE is filled and queued. Layout is not API.
+ *
+ *     begin      room in the submission queue, or a refusal; the zeroed SQE
+ *     prepare    one inline function per operation fills it (prepare.h)
+ *     commit     user_data, the op's owner and state; the tail moves on
+ *
+ * Between begin and commit nothing else may be started on the executor. Invariant: an op is in exactly one of IDLE,
+ * IN_FLIGHT, COMPLETED (and not yet reaped). Its user_data is its address with a tag in the low bits.
+ */
+#ifndef TACET_INLINE_OP_H
+#define TACET_INLINE_OP_H
+
+#include <tacet/inline/compat.h>
+#include <tacet/inline/executor.h>
+
+#include <errno.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum tacet_op_state {
+    TACET_OP_IDLE,
+    TACET_OP_IN_FLIGHT,
+    TACET_OP_COMPLETED,
+};
+
+/* The low bits of user_data: to whom a completion belongs. */
+enum tacet_tag {
+    TACET_TAG_TASK,     /* an op of a task */
+    TACET_TAG_CALLBACK, /* an op whose completion is a callback */
+    TACET_TAG_GROUP,    /* an op of a group, which wakes its task when its last one has completed */
+    TACET_TAG_CANCEL,   /* the request to cancel the op */
+    TACET_TAG_DETACHED, /* no op: a close nobody waits for */
+    TACET_TAG_WAKE,     /* no op: the executor's own wake-up */
+    TACET_TAG_MASK = 7,
+};
+
+struct tacet_op_ticks {
+    uint64_t initiated, completed, reaped;
+};
+
+struct tacet_op_group {
+    struct tacet_task *task;
+    struct tacet_op **ops; /* valid while any is in flight */
+    uint32_t count;
+    uint32_t remaining;
+};
+
+struct tacet_op {
+    struct tacet_runnable runnable; /* a callback's place in the ready queue; next: in the task's completed ring */
+    union {
+        struct tacet_task *task;
+        struct tacet_executor *executor;
+        struct tacet_op_group *group;
+    } owner;
+    void (*callback)(struct tacet_op *op);
+    tacet_result result;
+    uint8_t state;
+    uint8_t tag;
+    uint8_t opcode;
+    uint8_t cancel;       /* bits of enum tacet_op_cancel_bits */
+    uint8_t priority;     /* of a callback */
+    uint8_t unused[3];
+    uint32_t timer_slot;  /* of a sleep in flight: its place in the heap */
+    struct tacet_op_ticks ticks;
+};
+
+enum tacet_op_cancel_bits {
+    TACET_OP_CANCEL_IN_FLIGHT = 1, /* the cancel's own completion is still to come; the op waits for it */
+    TACET_OP_TERMINAL_SEEN = 2,    /* the op's own has come */
+};
+
+/* The slow way to room: submits, collects, backs off. 0, or one of the refusals of op.h. */
+TACET_EXPORT TACET_COLD tacet_result tacet_executor_make_room(struct tacet_executor *executor);
+TACET_EXPORT bool tacet_executor_supports(const struct tacet_executor *executor, unsigned opcode);
+TACET_EXPORT TACET_COLD void tacet_op_note_initiated(struct tacet_op *op);
+
+/* For layers above C: the running task sleeps on an op of its own. Below 0: it does not, and was not parked. */
+TACET_EXPORT tacet_result tacet_sleep_park(struct tacet_op *op, struct tacet_task *task, uint64_t duration_ns);
+
+/* The cancel hook of a task that awaits one op. */
+TACET_EXPORT void tacet_op_on_cancel(struct tacet_task *task);
+
+static inline tacet_result tacet_op_begin(struct tacet_executor *executor, unsigned opcode, struct io_uring_sqe **sqe)
+{
+    struct tacet_submission_queue *sq = &executor->sq;
+    if (TACET_UNLIKELY(sq->tail == sq->limit)) {
+        tacet_result r = tacet_executor_make_room(executor);
+        if (r < 0)
+            return r;
+    }
+    if (opcode > TACET_OPCODE_BASELINE && !tacet_executor_supports(executor, opcode))
+        return -EOPNOTSUPP;
+    *sqe = &sq->sqes[sq->tail & sq->mask];
+    memset(*sqe, 0, sizeof **sqe);
+    return 0;
+}
+
+static inline void tacet_op_commit(struct tacet_executor *executor, struct tacet_op *op, enum tacet_tag tag,
+                                   unsigned opcode, struct io_uring_sqe *sqe)
+{
+    TACET_ASSERT(op->state == TACET_OP_IDLE);
+    sqe->user_data = (uint64_t)(uintptr_t)op | tag;
+    executor->sq.tail++;
+    op->state = TACET_OP_IN_FLIGHT;
+    op->tag = (uint8_t)tag;
+    op->opcode = (uint8_t)opcode;
+    op->cancel = 0;
+    if (TACET_UNLIKELY(executor->accounting))
+        tacet_op_note_initiated(op);
+}
+
+/* Whether the operation takes an I/O priority in its SQE. Others use the field for flags, or refuse it. */
+static inline bool tacet_opcode_has_ioprio(unsigned opcode)
+{
+    return opcode == IORING_OP_READ || opcode == IORING_OP_WRITE || opcode == IORING_OP_READV ||
+           opcode == IORING_OP_WRITEV;
+}
+
+/* What co_await does: commits the op for the running task, which waits for it and for nothing else. */
+static inline void tacet_op_commit_and_park(struct tacet_op *op, struct tacet_task *task, unsigned opcode,
+                                            struct io_uring_sqe *sqe, bool cancellable)
+{
+    if (tacet_opcode_has_ioprio(opcode))
+        sqe->ioprio = task->ioprio;
+    op->owner.task = task;
+    tacet_op_commit(task->executor, op, TACET_TAG_TASK, opcode, sqe);
+    tacet_task_park(task, op, cancellable ? tacet_op_on_cancel : NULL);
+}
+
+/* Whose executor a start with this task (or NULL, for a callback op) goes to; NULL if the arguments are not fit. */
+static inline struct tacet_executor *tacet_op_start_on(struct tacet_op *op, struct tacet_task *task)
+{
+    if (op == NULL || op->state != TACET_OP_IDLE)
+        return NULL;
+    return task != NULL ? task->executor : op->callback != NULL ? op->owner.executor : NULL;
+}
+
+/* The end of every C start: commits the op for a task or for its callback, unless prepare found it wanting. */
+static inline tacet_result tacet_op_start(struct tacet_op *op, struct tacet_task *task, unsigned opcode,
+                                          struct io_uring_sqe *sqe, tacet_result prepared)
+{
+    if (prepared < 0)
+        return prepared;
+    struct tacet_executor *executor = task != NULL ? task->executor : op->owner.executor;
+    if (task != NULL) {
+        if (tacet_opcode_has_ioprio(opcode))
+            sqe->ioprio = task->ioprio;
+        op->owner.task = task;
+        task->ops_initiated++;
+    }
+    tacet_op_commit(executor, op, task != NULL ? TACET_TAG_TASK : TACET_TAG_CALLBACK, opcode, sqe);
+    return 0;
+}
+
+/* Begin for a C start. */
+static inline tacet_result tacet_op_start_begin(struct tacet_op *op, struct tacet_task *task, unsigned opcode,
+                                                struct io_uring_sqe **sqe)
+{
+    struct tacet_executor *executor = tacet_op_start_on(op, task);
+    if (TACET_UNLIKELY(executor == NULL))
+        return op != NULL && op->state != TACET_OP_IDLE ? -EBUSY : -EINVAL;
+    return tacet_op_begin(executor, opcode, sqe);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * A task as the inlined paths see it, and its state machine. Layout is not API.
+ *
+ *     IDLE -> PENDING -> RUNNING -> SUSPENDED -> READY -> RUNNING -> ... -> EXITED -> PENDING (reused)
+ *                        RUNNING -> READY (a yield)
+ *
+ * Owner thread only, from attach to exit. Invariants:
+ *   - state is changed by tacet_task_transition alone, which asserts the legal table;
+ *   - PENDING and READY tasks are in the ready queue exactly once, no others are;
+ *   - on_cancel and waiting_for are meaningful while SUSPENDED; wait_node belongs to whatever is waited for.
+ */
+#ifndef TACET_INLINE_TASK_H
+#define TACET_INLINE_TASK_H
+
+#include <tacet/inline/runnable.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct tacet_executor;
+struct tacet_op;
+struct tacet_switcher_ops;
+struct tacet_task;
+struct tacet_task_ticks;
+
+struct tacet_list_node {
+    struct tacet_list_node *next, *prev;
+};
+
+enum tacet_task_state {
+    TACET_TASK_IDLE,
+    TACET_TASK_PENDING,
+    TACET_TASK_READY,
+    TACET_TASK_RUNNING,
+    TACET_TASK_SUSPENDED,
+    TACET_TASK_EXITED,
+    TACET_TASK_STATE_COUNT,
+};
+
+/* Legal successors of each state, as a bit mask. ... -> EXITED without RUNNING: the executor is destroyed. */
+static const uint8_t tacet_task_successors[TACET_TASK_STATE_COUNT] = {
+    /* IDLE */ 1 << TACET_TASK_PENDING,
+    /* PENDING */ 1 << TACET_TASK_RUNNING | 1 << TACET_TASK_EXITED,
+    /* READY */ 1 << TACET_TASK_RUNNING | 1 << TACET_TASK_EXITED,
+    /* RUNNING */ 1 << TACET_TASK_READY | 1 << TACET_TASK_SUSPENDED | 1 << TACET_TASK_EXITED,
+    /* SUSPENDED */ 1 << TACET_TASK_READY | 1 << TACET_TASK_EXITED,
+    /* EXITED */ 1 << TACET_TASK_PENDING,
+};
+
+/* Zeroed, with `runnable.run` and `switcher_ops` set, it is a task that can be attached. */
+struct tacet_task {
+    struct tacet_runnable runnable;
+    struct tacet_executor *executor;            /* since attach */
+    uint8_t state;
+    uint8_t priority;
+    uint8_t cancel_requested;                   /* sticky */
+    uint8_t cancel_pending;                     /* not yet delivered */
+    uint16_t ioprio;                            /* for the SQE; 0 is the default class */
+    uint16_t at_once;                           /* awaits since its resumption that did not go through the loop */
+    void *context;                              /* the coroutine's handle; a C task's struct tacet_context */
+    void (*on_cancel)(struct tacet_task *task); /* ends the wait, now or by a later completion; NULL: cannot */
+    void *waiting_for;                          /* the op, TACET_ANY_OP, the semaphore, the task ... */
+    tacet_result wake_result;                   /* what the wait ended with */
+    struct tacet_list_node wait_node;           /* in the list of what it waits for */
+    struct tacet_list_node attached_node;       /* in the executor's list of tasks */
+    struct tacet_list_node *waiters;            /* a ring of the wait_nodes of those that wait for its exit, or NULL */
+    struct tacet_op *completed;                 /* a ring of ops to be reaped, by its newest, or NULL */
+    uint32_t ops_initiated;                     /* started, not completed, and not what it waits for */
+    tacet_result result;
+    const struct tacet_switcher_ops *switcher_ops;
+    struct tacet_task_ticks *ticks;             /* NULL unless its executor keeps time accounts */
+};
+
+static inline void tacet_task_transition(struct tacet_task *task, enum tacet_task_state from, enum tacet_task_state to)
+{
+    TACET_ASSERT(task->state == from);
+    TACET_ASSERT(tacet_task_successors[from] & 1 << to);
+    (void)from;
+    task->state = (uint8_t)to;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * Switchers: how a task gives up the processor and gets it back. For users; who writes one reads switcher_interface.h.
+ *
+ * A switcher is chosen per task when the task is created; any mix runs in one executor. A default instance exists for
+ * each kind; an instance of your own carries options, and must outlive the tasks that use it.
+ */
+#ifndef TACET_SWITCHER_H
+#define TACET_SWITCHER_H
+
+#include <tacet/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct tacet_switcher;
+struct tacet_switcher_ops;
+
+/* The kinds, for tacet_switcher_create(). */
+TACET_EXPORT extern const struct tacet_switcher_ops tacet_none_ops;
+TACET_EXPORT extern const struct tacet_switcher_ops tacet_stackless_ops;
+TACET_EXPORT extern const struct tacet_switcher_ops tacet_asm_ops;
+
+/* Runs to its end; may start operations whose completion is a callback. A suspending call returns -ENOTSUP. */
+TACET_EXPORT struct tacet_switcher *tacet_switcher_none(void);
+
+/* The body returns TACET_PENDING and is called again when what it waits for has come: C state machines. */
+TACET_EXPORT struct tacet_switcher *tacet_switcher_stackless(void);
+
+/* A stack of its own, pooled and guarded; callee-saved registers are pushed, stack pointers swapped. */
+TACET_EXPORT struct tacet_switcher *tacet_switcher_asm(void);
+
+struct tacet_switcher_options {
+    size_t stack_bytes;       /* of tasks that ask for 0; 0: 64 KiB */
+    size_t pooled_bytes_max;  /* free stacks above that give their memory back to the system; 0: 64 MiB */
+};
+
+/*
+ * Makes an instance of a kind. options may be NULL. -EINVAL: switcher or ops is NULL; -ENOMEM. Tasks of one instance
+ * may be created and destroyed on any thread.
+ */
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_switcher_create(struct tacet_switcher **switcher,
+                                                                const struct tacet_switcher_ops *ops,
+                                                                const struct tacet_switcher_options *options);
+
+/* -EBUSY while a task uses it, -EPERM for a default instance. Destroying NULL is fine. */
+TACET_EXPORT tacet_result tacet_switcher_destroy(struct tacet_switcher *switcher);
+
+TACET_EXPORT const char *tacet_switcher_name(const struct tacet_switcher *switcher);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

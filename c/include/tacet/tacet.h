@@ -1,0 +1,14 @@
+/* All of tacet's C interface. */
+#ifndef TACET_TACET_H
+#define TACET_TACET_H
+
+#include <tacet/base.h>
+#include <tacet/executor.h>
+#include <tacet/file.h>
+#include <tacet/op.h>
+#include <tacet/switcher.h>
+#include <tacet/sync.h>
+#include <tacet/task.h>
+#include <tacet/time.h>
+
+#endif

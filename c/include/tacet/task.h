@@ -1,0 +1,97 @@
+/*
+ * Tasks: units of scheduling.
+ *
+ * A task is the creator's until it is attached to an executor, which runs it until it exits; then it is the creator's
+ * again, to be attached once more, read or destroyed. Everything here is for the executor's thread, but where it says
+ * THREAD-SAFE, and before the task is attached.
+ */
+#ifndef TACET_TASK_H
+#define TACET_TASK_H
+
+#include <tacet/inline/executor.h>
+#include <tacet/switcher.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * What a task does. Its return value is the task's result. The body of a `stackless` task returns TACET_PENDING to be
+ * called again when what it waits for has come.
+ */
+typedef tacet_result tacet_task_body(struct tacet_task *task, void *arg);
+
+struct tacet_task_options {
+    const char *name;   /* for messages and debuggers; not copied; may be NULL */
+    size_t stack_bytes; /* for switchers with stacks; 0: the switcher's */
+};
+
+/*
+ * options may be NULL. -EINVAL; -ENOMEM: no memory, or no further guarded stack (the stock vm.max_map_count allows about
+ * 32,700 where the kernel lacks MADV_GUARD_INSTALL).
+ */
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_create(struct tacet_task **task, struct tacet_switcher *switcher,
+                                                            const struct tacet_task_options *options);
+
+/* -EBUSY and nothing done unless the task is unattached or has exited: cancel it, run, destroy. NULL is fine. */
+TACET_EXPORT tacet_result tacet_task_destroy(struct tacet_task *task);
+
+/* Both before attach; both stay for the next attach. */
+TACET_EXPORT void tacet_task_set_body(struct tacet_task *task, tacet_task_body *body, void *arg);
+
+/*
+ * CPU level of the task, and I/O level of the operations it starts from now on (best-effort class of ioprio; needs no
+ * privilege). A ready task moves with its next wait. -EINVAL: no such level.
+ */
+TACET_EXPORT tacet_result tacet_task_set_priority(struct tacet_task *task, enum tacet_priority cpu,
+                                                  enum tacet_priority io);
+
+/*
+ * Hands the task to an executor, which starts it from its run loop, in order of attachment within a priority. A task
+ * that failed to attach stays the caller's. -EINVAL: NULL, or no body; -EBUSY: attached already; -EPERM: not the
+ * executor's thread; -ENOMEM: no memory for its time accounts; -ECANCELED: the executor is being destroyed.
+ */
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_attach(struct tacet_executor *executor, struct tacet_task *task);
+
+/* The same for many, with one clock reading; returns how many were attached, or the error of the first. */
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_attach_many(struct tacet_executor *executor,
+                                                                 struct tacet_task *const *tasks, size_t count);
+
+/*
+ * Asks for the end of what the task waits for, now or at its next CANCELLATION POINT, which then returns -ECANCELED;
+ * once. What it awaits may still succeed, and then does. 0; -EINVAL: NULL or unattached; -ESRCH: it has exited.
+ */
+TACET_EXPORT tacet_result tacet_task_cancel(struct tacet_task *task);
+TACET_EXPORT bool tacet_task_cancel_requested(const struct tacet_task *task);
+
+/*
+ * SUSPENDS the running task self until other has exited; *result (may be NULL) is other's. other may be destroyed as
+ * soon as it has exited. 0; -ECANCELED; -EINVAL: NULL, unattached; -EDEADLK: other is self; -EPERM: another executor's.
+ */
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_wait(struct tacet_task *self, struct tacet_task *other,
+                                                          tacet_result *result);
+
+/* In a `stackless` body: the result of the task for which tacet_task_wait() returned TACET_PENDING. */
+TACET_EXPORT tacet_result tacet_task_waited_result(const struct tacet_task *self);
+
+/* For layers above C: the running task begins to wait for other, which has not exited. */
+TACET_EXPORT void tacet_task_wait_park(struct tacet_task *self, struct tacet_task *other);
+
+TACET_EXPORT bool tacet_task_has_exited(const struct tacet_task *task);
+
+/* What the body returned; -EINPROGRESS before. */
+TACET_EXPORT tacet_result tacet_task_result(const struct tacet_task *task);
+TACET_EXPORT const char *tacet_task_name(const struct tacet_task *task);
+
+/* Readings of tacet_ticks(), the last of each kind; running is a sum. All 0 without time accounting. */
+struct tacet_task_ticks {
+    uint64_t attached, started, suspended, completed, resumed, exited;
+    uint64_t running;
+};
+TACET_EXPORT struct tacet_task_ticks tacet_task_ticks(const struct tacet_task *task);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,215 @@
+/* An executor's life, and what it tells of itself. */
+#include "executor/executor.h"
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "op/op.h"
+#include "ring/completion.h"
+#include "ring/message.h"
+#include "task/c_task.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define ENTRIES_MAX (1u << 20)
+
+/* Its address tells threads apart, and costs one instruction. */
+static _Thread_local char thread_identity;
+
+bool executor_is_mine(const struct executor *executor)
+{
+    return executor->owner == &thread_identity;
+}
+
+static size_t mapped_bytes(void)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return (sizeof(struct executor) + page - 1) / page * page;
+}
+
+/* Zeroed pages of its own, which a forked child gets zeroed too. */
+static struct executor *map_executor(void)
+{
+    struct executor *executor = mmap(NULL, mapped_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (executor == MAP_FAILED)
+        return NULL;
+    madvise(executor, mapped_bytes(), MADV_WIPEONFORK);
+    return executor;
+}
+
+static void init_shared(struct tacet_executor *shared, const struct tacet_executor_options *options)
+{
+    tacet_ready_init(&shared->ready);
+    list_init(&shared->tasks);
+    shared->accounting = options->accounting;
+}
+
+static tacet_result check_options(const struct tacet_executor_options *options)
+{
+    if (options->ring_entries <= ENTRIES_MAX && options->cq_entries <= 2 * ENTRIES_MAX &&
+        options->timers_reserved <= ENTRIES_MAX * 16)
+        return 0;
+    message_set(options, "executor options: at most %u ring entries, %u completions and %u reserved timers", ENTRIES_MAX,
+                2 * ENTRIES_MAX, ENTRIES_MAX * 16);
+    return -EINVAL;
+}
+
+static tacet_result open_executor(struct executor *executor, const struct tacet_executor_options *options)
+{
+    init_shared(&executor->shared, options);
+    tacet_result r = timers_init(&executor->timers, options->timers_reserved);
+    if (r < 0) {
+        message_set(options, "no memory for %u timers", options->timers_reserved);
+        return r;
+    }
+    executor->ring.ops = options->ring_entries > 0 ? &uring_ops : &no_ring_ops;
+    executor->ring.sq = &executor->shared.sq;
+    r = executor->ring.ops->init(&executor->ring, options);
+    if (r < 0) {
+        timers_finish(&executor->timers);
+        return r;
+    }
+    snprintf(executor->config, sizeof executor->config, "tacet %s %s accounting=%s", TACET_VERSION,
+             executor->ring.description, options->accounting ? "on" : "off");
+    executor->owner = &thread_identity;
+    return 0;
+}
+
+tacet_result tacet_executor_create(struct tacet_executor **executor, const struct tacet_executor_options *options)
+{
+    static const struct tacet_executor_options defaults = {.ring_entries = TACET_RING_ENTRIES_DEFAULT};
+    if (options == NULL)
+        options = &defaults;
+    if (executor == NULL) {
+        message_set(options, "tacet_executor_create: nowhere to put the executor");
+        return -EINVAL;
+    }
+    *executor = NULL;
+    tacet_result r = check_options(options);
+    if (r < 0)
+        return r;
+    struct executor *whole = map_executor();
+    if (whole == NULL) {
+        message_set(options, "no memory for the executor");
+        return -ENOMEM;
+    }
+    r = open_executor(whole, options);
+    if (r < 0) {
+        munmap(whole, mapped_bytes());
+        return r;
+    }
+    *executor = &whole->shared;
+    return 0;
+}
+
+tacet_result tacet_executor_cancel_all(struct tacet_executor *executor)
+{
+    if (executor == NULL)
+        return -EINVAL;
+    if (!executor_is_mine(executor_of(executor)))
+        return -EPERM;
+    for (struct tacet_list_node *node = executor->tasks.next; node != &executor->tasks; node = node->next)
+        tacet_task_cancel(TACET_CONTAINER_OF(node, struct tacet_task, attached_node));
+    return 0;
+}
+
+/* Callbacks get what their ops ended with; tasks are not resumed any more. */
+static void run_callbacks(struct executor *executor)
+{
+    struct tacet_ready *ready = &executor->shared.ready;
+    while (ready->nonempty != 0) {
+        struct tacet_runnable *runnable = tacet_ready_pop(ready, tacet_ready_level(ready));
+        if (runnable->run == callback_run)
+            runnable->run(runnable);
+    }
+}
+
+static void cancel_timers(struct executor *executor)
+{
+    while (executor->timers.count > 0)
+        tacet_op_cancel(executor->timers.slots[0].op);
+}
+
+/* Waits for the terminal completion of whatever is in flight, having asked for all of it to end. */
+static void drain(struct executor *executor)
+{
+    op_cancel_everything(executor);
+    cancel_timers(executor);
+    run_callbacks(executor);
+    while (ring_in_flight(&executor->ring) > 0) {
+        if (executor_enter(executor, 1, TACET_FOREVER) < 0)
+            break;
+        completion_collect(executor);
+        run_callbacks(executor);
+    }
+}
+
+static void abandon_tasks(struct executor *executor)
+{
+    struct tacet_list_node *tasks = &executor->shared.tasks;
+    while (!list_empty(tasks))
+        task_abandon(TACET_CONTAINER_OF(tasks->next, struct tacet_task, attached_node));
+}
+
+tacet_result tacet_executor_destroy(struct tacet_executor *shared)
+{
+    if (shared == NULL)
+        return 0;
+    struct executor *executor = executor_of(shared);
+    if (!executor_is_mine(executor))
+        return -EPERM;
+    if (executor->running)
+        return -EBUSY;
+    executor->closing = true;
+    shared->sq.limit = shared->sq.tail;
+    executor->ring.sq_users = 0;
+    tacet_executor_cancel_all(shared);
+    drain(executor);
+    abandon_tasks(executor);
+    executor->ring.ops->finish(&executor->ring);
+    timers_finish(&executor->timers);
+    munmap(executor, mapped_bytes());
+    return 0;
+}
+
+struct tacet_task *tacet_executor_current(const struct tacet_executor *executor)
+{
+    return executor != NULL ? executor->current : NULL;
+}
+
+const char *tacet_executor_config(const struct tacet_executor *executor)
+{
+    return executor != NULL ? executor_of(executor)->config : "";
+}
+
+tacet_result tacet_executor_stats(const struct tacet_executor *shared, struct tacet_executor_stats *stats)
+{
+    if (shared == NULL || stats == NULL)
+        return -EINVAL;
+    const struct executor *executor = executor_of(shared);
+    if (!executor_is_mine(executor))
+        return -EPERM;
+    uint64_t attached = 0, running = shared->current != NULL;
+    for (unsigned p = 0; p < TACET_PRIORITY_COUNT; p++)
+        attached += shared->attached[p];
+    *stats = (struct tacet_executor_stats){
+        .items = executor->items,
+        .enters = executor->ring.enters,
+        .submitted = executor->ring.submitted,
+        .completed = executor->ring.completed,
+        .in_flight = ring_in_flight(&executor->ring),
+        .cq_overflows = executor->ring.cq_overflows,
+        .submissions_refused = executor->ring.refused,
+        .timers = executor->timers.count,
+        .attached = attached,
+        .pending_or_ready = attached - shared->suspended - running,
+        .running = running,
+        .suspended = shared->suspended,
+        .ticks_in_tasks = executor->ticks_in_tasks,
+        .ticks_in_ring = executor->ticks_in_ring,
+        .ticks_asleep = executor->ticks_asleep,
+    };
+    return 0;
+}

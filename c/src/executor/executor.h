@@ -1,0 +1,44 @@
+/*
+ * The whole of an executor, behind the part that inlined code sees.
+ *
+ * It lies in pages of its own that a forked child gets zeroed: there, owner is NULL, and every call returns -EPERM.
+ */
+#ifndef EXECUTOR_EXECUTOR_H
+#define EXECUTOR_EXECUTOR_H
+
+#include "executor/timers.h"
+#include "ring/ring.h"
+
+#include <tacet/executor.h>
+
+struct executor {
+    struct tacet_executor shared; /* first: see executor_of() */
+    const void *owner;            /* identity of the thread that may use it */
+    struct ring ring;
+    struct timers timers;
+    bool running;                 /* inside run */
+    bool closing;                 /* being destroyed: nothing is started any more */
+    bool stopping;                /* the present run is to return */
+    int64_t unspent;              /* what was left of the batch when it was stopped */
+    uint64_t refused_since_ns;    /* the kernel takes no submissions and nothing is in flight; 0: it does */
+    uint64_t items;
+    uint64_t exit_tick;           /* accounting: when the task that was just resumed exited, or 0 */
+    uint64_t ticks_in_tasks, ticks_in_ring, ticks_asleep;
+    char config[384];
+};
+
+static inline struct executor *executor_of(const struct tacet_executor *shared)
+{
+    return (struct executor *)shared;
+}
+
+/* Whether this thread is the executor's. False in a forked child. */
+bool executor_is_mine(const struct executor *executor);
+
+/*
+ * Submits, and waits if wait_nr > 0. What the kernel refuses is tried again later; after a second of that with nothing
+ * in flight, the queued operations end with -ENOMEM. 0, or an error of the ring that trying again does not mend.
+ */
+tacet_result executor_enter(struct executor *executor, unsigned wait_nr, uint64_t timeout_ns);
+
+#endif

@@ -1,0 +1,241 @@
+/*
+ * The run loop: submit and wait; collect completions; expire timers; resume ready tasks.
+ *
+ * Only here are tasks and callbacks resumed. Owner thread only, never nested.
+ */
+#include "base/clock.h"
+#include "executor/executor.h"
+#include "op/op.h"
+#include "ring/completion.h"
+
+#include <tacet/time.h>
+
+/* Resumptions before the loop looks at the ring and the timers again. */
+#define BATCH 128
+
+#define REFUSED_NS_MAX NS_PER_S
+#define BACK_OFF_NS (100 * 1000)
+
+/* The kernel took nothing, and nothing is in flight whose end could give it memory again. */
+static void refused(struct executor *executor)
+{
+    uint64_t now = executor->ring.ops->now();
+    if (executor->refused_since_ns == 0)
+        executor->refused_since_ns = now;
+    if (now - executor->refused_since_ns > REFUSED_NS_MAX) {
+        executor->refused_since_ns = 0;
+        completion_fail_queued(executor, -ENOMEM);
+        return;
+    }
+    struct timespec pause = clock_timespec(BACK_OFF_NS);
+    nanosleep(&pause, NULL);
+}
+
+tacet_result executor_enter(struct executor *executor, unsigned wait_nr, uint64_t timeout_ns)
+{
+    uint64_t start = executor->shared.accounting ? tacet_ticks() : 0;
+    tacet_result r = executor->ring.ops->enter(&executor->ring, wait_nr, timeout_ns);
+    if (executor->shared.accounting)
+        *(wait_nr > 0 ? &executor->ticks_asleep : &executor->ticks_in_ring) += tacet_ticks() - start;
+    if (TACET_LIKELY(r == 0)) {
+        executor->refused_since_ns = 0;
+        return 0;
+    }
+    if (r != -EAGAIN && r != -EBUSY)
+        return r;
+    uint32_t queued = executor->shared.sq.tail - executor->shared.sq.submitted;
+    if (ring_in_flight(&executor->ring) == queued)
+        refused(executor);
+    return 0;
+}
+
+tacet_result tacet_executor_make_room(struct tacet_executor *shared)
+{
+    struct executor *executor = executor_of(shared);
+    if (!executor_is_mine(executor))
+        return -EPERM;
+    if (executor->closing)
+        return -ECANCELED;
+    if (executor->ring.sq_users == 0)
+        return -ENOTSUP;
+    while (shared->sq.tail == shared->sq.limit) {
+        tacet_result r = executor_enter(executor, 0, TACET_FOREVER);
+        if (r < 0)
+            return r;
+        completion_collect(executor);
+    }
+    return 0;
+}
+
+struct run {
+    int64_t items_left;
+    uint64_t deadline_ns;
+    bool idle; /* nothing is ready, in flight or timed */
+};
+
+/* Enters the kernel at most once, and not at all when that would bring nothing. */
+static tacet_result submit_and_wait(struct executor *executor, struct run *run)
+{
+    struct ring *ring = &executor->ring;
+    if (executor->shared.ready.nonempty != 0) {
+        bool queued = executor->shared.sq.tail != executor->shared.sq.submitted;
+        return queued || ring_has_news(ring) ? executor_enter(executor, 0, 0) : 0;
+    }
+    if (ring_in_flight(ring) == 0 && executor->timers.count == 0) {
+        run->idle = true;
+        return 0;
+    }
+    uint64_t until = timers_next_ns(&executor->timers);
+    if (run->deadline_ns < until)
+        until = run->deadline_ns;
+    if (until == TACET_FOREVER)
+        return executor_enter(executor, 1, TACET_FOREVER);
+    uint64_t now = ring->ops->now();
+    return executor_enter(executor, now < until ? 1 : 0, now < until ? until - now : 0);
+}
+
+static void expire_timers(struct executor *executor)
+{
+    if (executor->timers.count == 0)
+        return;
+    uint64_t now = executor->ring.ops->now();
+    while (timers_next_ns(&executor->timers) <= now) {
+        struct tacet_op *op = executor->timers.slots[0].op;
+        timers_remove(&executor->timers, op);
+        completion_terminal(executor, op, 0);
+    }
+}
+
+/*
+ * The highest level before whose runnables the ring is looked at, so that a completion for a task of higher priority is
+ * not left lying behind a batch of lower ones. Without tasks of two levels there is nothing to look for.
+ */
+static unsigned first_level_to_look_before(const struct tacet_executor *shared)
+{
+    if (shared->attached[TACET_PRIORITY_HIGH] > 0)
+        return TACET_PRIORITY_NORMAL;
+    return shared->attached[TACET_PRIORITY_NORMAL] > 0 ? TACET_PRIORITY_LOW : TACET_PRIORITY_COUNT;
+}
+
+/* The next runnable of this batch, or NULL. */
+static inline struct tacet_runnable *next_ready(struct executor *executor, unsigned look_from, bool first)
+{
+    struct tacet_executor *shared = &executor->shared;
+    if (shared->budget <= 0 || shared->ready.nonempty == 0)
+        return NULL;
+    unsigned level = tacet_ready_level(&shared->ready);
+    if (TACET_UNLIKELY(level >= look_from) && !first && ring_has_news(&executor->ring))
+        return NULL;
+    shared->budget--;
+    return tacet_ready_pop(&shared->ready, level);
+}
+
+static void resume_ready(struct executor *executor)
+{
+    unsigned look_from = first_level_to_look_before(&executor->shared);
+    struct tacet_runnable *runnable;
+    for (bool first = true; (runnable = next_ready(executor, look_from, first)) != NULL; first = false)
+        runnable->run(runnable);
+}
+
+static void note_resumed(struct tacet_task *task, uint64_t now)
+{
+    if (task->state == TACET_TASK_PENDING)
+        task->ticks->started = now;
+    task->ticks->resumed = now;
+}
+
+static void note_suspended(struct tacet_task *task, uint64_t now)
+{
+    task->ticks->suspended = now;
+    task->ticks->running += now - task->ticks->resumed;
+}
+
+/* The same with time accounts. The end of one resumption is the start of the next: one reading serves both. */
+static void resume_ready_accounted(struct executor *executor)
+{
+    unsigned look_from = first_level_to_look_before(&executor->shared);
+    uint64_t start = tacet_ticks(), now = start;
+    struct tacet_runnable *runnable;
+    for (bool first = true; (runnable = next_ready(executor, look_from, first)) != NULL; first = false) {
+        struct tacet_task *task = runnable->run != callback_run ? (struct tacet_task *)runnable : NULL;
+        if (task != NULL)
+            note_resumed(task, now);
+        executor->exit_tick = 0;
+        runnable->run(runnable);
+        /* A task that has exited may be freed already; its own exit noted the time. */
+        now = executor->exit_tick != 0 ? executor->exit_tick : tacet_ticks();
+        if (task != NULL && executor->exit_tick == 0)
+            note_suspended(task, now);
+    }
+    executor->ticks_in_tasks += now - start;
+}
+
+static void resume_batch(struct executor *executor, struct run *run)
+{
+    struct tacet_executor *shared = &executor->shared;
+    int64_t batch = run->items_left < BATCH ? run->items_left : BATCH;
+    shared->budget = batch;
+    if (shared->accounting)
+        resume_ready_accounted(executor);
+    else
+        resume_ready(executor);
+    shared->current = NULL;
+    int64_t done = batch - shared->budget - executor->unspent;
+    executor->unspent = 0;
+    run->items_left -= done;
+    executor->items += (uint64_t)done;
+}
+
+static bool is_over(const struct executor *executor, const struct run *run)
+{
+    return run->idle || run->items_left == 0 || executor->stopping ||
+           (run->deadline_ns != TACET_FOREVER && executor->ring.ops->now() >= run->deadline_ns);
+}
+
+static tacet_result loop(struct executor *executor, struct run *run)
+{
+    do {
+        tacet_result r = submit_and_wait(executor, run);
+        if (TACET_UNLIKELY(r < 0))
+            return r;
+        completion_collect(executor);
+        expire_timers(executor);
+        resume_batch(executor, run);
+    } while (!is_over(executor, run));
+    return 0;
+}
+
+tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max, const struct timespec *timeout)
+{
+    struct executor *executor = executor_of(shared);
+    if (shared == NULL || items_max <= 0)
+        return -EINVAL;
+    if (timeout != NULL && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= (long)NS_PER_S))
+        return -EINVAL;
+    if (!executor_is_mine(executor))
+        return -EPERM;
+    if (executor->running)
+        return -EDEADLK;
+    struct run run = {.items_left = items_max, .deadline_ns = TACET_FOREVER};
+    if (timeout != NULL)
+        run.deadline_ns = clock_add(executor->ring.ops->now(),
+                                    clock_add((uint64_t)timeout->tv_sec * NS_PER_S, (uint64_t)timeout->tv_nsec));
+    executor->running = true;
+    executor->stopping = false;
+    executor->unspent = 0;
+    tacet_result r = loop(executor, &run);
+    executor->running = false;
+    int64_t done = items_max - run.items_left;
+    if (r < 0)
+        return r;
+    return done == 0 && !run.idle && !executor->stopping ? -ETIME : done;
+}
+
+void tacet_executor_stop(struct tacet_executor *shared)
+{
+    struct executor *executor = executor_of(shared);
+    executor->stopping = true;
+    executor->unspent += shared->budget;
+    shared->budget = 0;
+}

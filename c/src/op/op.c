@@ -1,0 +1,147 @@
+/*
+ * Callbacks, cancellation, and the operations that have no file: no-op and poll.
+ *
+ * A cancel is a request of its own. The op is not idle before both have ended: its address stays theirs until then.
+ */
+#include "op/op.h"
+
+#include "executor/timers.h"
+#include "ring/completion.h"
+#include "task/c_task.h"
+
+#include <tacet/op.h>
+#include <tacet/time.h>
+
+void callback_run(struct tacet_runnable *runnable)
+{
+    struct tacet_op *op = (struct tacet_op *)runnable;
+    op->owner.executor->current = NULL;
+    op->state = TACET_OP_IDLE;
+    if (op->owner.executor->accounting)
+        op->ticks.reaped = tacet_ticks();
+    op->callback(op);
+}
+
+tacet_result tacet_op_init_callback(struct tacet_op *op, struct tacet_executor *executor, tacet_op_callback *callback,
+                                    enum tacet_priority priority)
+{
+    if (op == NULL || executor == NULL || callback == NULL || (unsigned)priority >= TACET_PRIORITY_COUNT)
+        return -EINVAL;
+    *op = (struct tacet_op){
+        .runnable.run = callback_run,
+        .owner.executor = executor,
+        .callback = callback,
+        .priority = (uint8_t)priority,
+    };
+    return 0;
+}
+
+void tacet_op_note_initiated(struct tacet_op *op)
+{
+    op->ticks.initiated = tacet_ticks();
+}
+
+bool tacet_executor_supports(const struct tacet_executor *executor, unsigned opcode)
+{
+    return ring_supports(&executor_of(executor)->ring, opcode);
+}
+
+static struct executor *executor_of_op(const struct tacet_op *op)
+{
+    switch (op->tag) {
+    case TACET_TAG_CALLBACK:
+        return executor_of(op->owner.executor);
+    case TACET_TAG_GROUP:
+        return executor_of(op->owner.group->task->executor);
+    default:
+        return executor_of(op->owner.task->executor);
+    }
+}
+
+/* A slot for the executor's own use. There always is one, sooner or later; NULL only if the ring is broken. */
+static struct io_uring_sqe *reserved_sqe(struct executor *executor)
+{
+    struct tacet_submission_queue *sq = &executor->shared.sq;
+    while (sq->tail - sq->submitted == executor->ring.sq_entries) {
+        if (executor_enter(executor, 0, 0) < 0)
+            return NULL;
+        completion_collect(executor);
+    }
+    struct io_uring_sqe *sqe = &sq->sqes[sq->tail & sq->mask];
+    memset(sqe, 0, sizeof *sqe);
+    return sqe;
+}
+
+/* Users' room never lies behind the tail. */
+static void commit_reserved(struct executor *executor)
+{
+    struct tacet_submission_queue *sq = &executor->shared.sq;
+    if (sq->tail == sq->limit)
+        sq->limit++;
+    sq->tail++;
+}
+
+static tacet_result cancel_in_ring(struct executor *executor, struct tacet_op *op)
+{
+    struct io_uring_sqe *sqe = reserved_sqe(executor);
+    if (sqe == NULL)
+        return -EIO;
+    if (op->state != TACET_OP_IN_FLIGHT)
+        return -ENOENT; /* it completed while room was made */
+    io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)op | op->tag, 0);
+    sqe->user_data = (uint64_t)(uintptr_t)op | TACET_TAG_CANCEL;
+    commit_reserved(executor);
+    op->cancel |= TACET_OP_CANCEL_IN_FLIGHT;
+    return 0;
+}
+
+tacet_result tacet_op_cancel(struct tacet_op *op)
+{
+    if (op == NULL)
+        return -EINVAL;
+    if (op->state != TACET_OP_IN_FLIGHT)
+        return -ENOENT;
+    struct executor *executor = executor_of_op(op);
+    if (!executor_is_mine(executor))
+        return -EPERM;
+    if (op->opcode == IORING_OP_TIMEOUT) {
+        timers_remove(&executor->timers, op);
+        completion_terminal(executor, op, -ECANCELED);
+        return 0;
+    }
+    return op->cancel != 0 ? -EALREADY : cancel_in_ring(executor, op);
+}
+
+void tacet_op_on_cancel(struct tacet_task *task)
+{
+    tacet_op_cancel((struct tacet_op *)task->waiting_for);
+}
+
+void op_cancel_everything(struct executor *executor)
+{
+    if (ring_in_flight(&executor->ring) == 0)
+        return;
+    struct io_uring_sqe *sqe = reserved_sqe(executor);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+    sqe->user_data = TACET_TAG_DETACHED;
+    commit_reserved(executor);
+}
+
+tacet_result tacet_nop(struct tacet_task *task)
+{
+    return call_await(task, tacet_nop_start(call_op(task), task));
+}
+
+tacet_result tacet_poll_start(struct tacet_op *op, struct tacet_task *task, int fd, unsigned events)
+{
+    struct io_uring_sqe *sqe;
+    tacet_result r = tacet_op_start_begin(op, task, IORING_OP_POLL_ADD, &sqe);
+    return r < 0 ? r : tacet_op_start(op, task, IORING_OP_POLL_ADD, sqe, tacet_prepare_poll(sqe, fd, events));
+}
+
+tacet_result tacet_poll(struct tacet_task *task, int fd, unsigned events)
+{
+    return call_await(task, tacet_poll_start(call_op(task), task, fd, events));
+}

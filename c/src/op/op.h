@@ -1,0 +1,13 @@
+/* Operations, behind the inlined part: callbacks and cancellation. */
+#ifndef OP_OP_H
+#define OP_OP_H
+
+#include "executor/executor.h"
+
+/* The `run` of a completed callback op's runnable; by it the run loop tells callbacks from tasks. */
+void callback_run(struct tacet_runnable *runnable);
+
+/* Asks for the end of all that is in flight; for an executor that is being destroyed. */
+void op_cancel_everything(struct executor *executor);
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * From completions to ready runnables. A completion never resumes a task from in here: a resumed task may submit, cancel
+ * or destroy, and this loop must not care.
+ */
+#include "ring/completion.h"
+
+#include <tacet/time.h>
+
+/* For the task to reap: to the end of its ring of completed ops. */
+static void keep_for_task(struct tacet_task *task, struct tacet_op *op)
+{
+    op->state = TACET_OP_COMPLETED;
+    struct tacet_runnable *newest = (struct tacet_runnable *)task->completed;
+    op->runnable.next = newest != NULL ? newest->next : &op->runnable;
+    if (newest != NULL)
+        newest->next = &op->runnable;
+    task->completed = op;
+    task->ops_initiated--;
+    if (task->waiting_for == &task->completed) {
+        task->waiting_for = NULL;
+        tacet_task_unpark(task, 0);
+    }
+}
+
+static void note_completed(struct tacet_op *op)
+{
+    op->ticks.completed = tacet_ticks();
+    if (op->tag == TACET_TAG_TASK && op->owner.task->ticks != NULL)
+        op->owner.task->ticks->completed = op->ticks.completed;
+}
+
+static void deliver(struct tacet_executor *executor, struct tacet_op *op)
+{
+    if (TACET_UNLIKELY(executor->accounting))
+        note_completed(op);
+    struct tacet_task *task = op->owner.task;
+    switch (op->tag) {
+    case TACET_TAG_TASK:
+        if (TACET_LIKELY(task->waiting_for == op)) {
+            op->state = TACET_OP_IDLE;
+            task->waiting_for = NULL;
+            tacet_task_unpark(task, op->result);
+        } else {
+            keep_for_task(task, op);
+        }
+        return;
+    case TACET_TAG_CALLBACK:
+        tacet_ready_push(&executor->ready, op->priority, &op->runnable);
+        return;
+    case TACET_TAG_GROUP:
+        op->state = TACET_OP_IDLE;
+        if (--op->owner.group->remaining == 0)
+            tacet_task_unpark(op->owner.group->task, 0);
+        return;
+    default:
+        TACET_ASSERT(!"an op has one of these tags");
+    }
+}
+
+void completion_terminal(struct executor *executor, struct tacet_op *op, tacet_result result)
+{
+    TACET_ASSERT(op->state == TACET_OP_IN_FLIGHT);
+    op->result = result;
+    if (TACET_UNLIKELY(op->cancel & TACET_OP_CANCEL_IN_FLIGHT))
+        op->cancel |= TACET_OP_TERMINAL_SEEN;
+    else
+        deliver(&executor->shared, op);
+}
+
+/* The cancel of an op has ended, one way or another; the op's own completion tells what became of it. */
+static void cancel_ended(struct executor *executor, struct tacet_op *op)
+{
+    op->cancel &= (uint8_t)~TACET_OP_CANCEL_IN_FLIGHT;
+    if (op->cancel & TACET_OP_TERMINAL_SEEN)
+        deliver(&executor->shared, op);
+}
+
+static void dispatch(struct executor *executor, uint64_t user_data, int32_t result)
+{
+    struct tacet_op *op = (struct tacet_op *)(uintptr_t)(user_data & ~(uint64_t)TACET_TAG_MASK);
+    unsigned tag = user_data & TACET_TAG_MASK;
+    if (TACET_LIKELY(tag <= TACET_TAG_GROUP))
+        completion_terminal(executor, op, result);
+    else if (tag == TACET_TAG_CANCEL)
+        cancel_ended(executor, op);
+}
+
+void completion_collect(struct executor *executor)
+{
+    struct ring *ring = &executor->ring;
+    uint32_t head = *ring->cq_head;
+    /* acquire: pairs with the kernel's release of the tail */
+    uint32_t tail = __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE);
+    if (head == tail)
+        return;
+    ring->completed += tail - head;
+    do {
+        const struct io_uring_cqe *cqe = &ring->cqes[head & ring->cq_mask];
+        dispatch(executor, cqe->user_data, cqe->res);
+    } while (++head != tail);
+    /* release: the kernel may overwrite the entries once it sees the head */
+    __atomic_store_n(ring->cq_head, head, __ATOMIC_RELEASE);
+}
+
+void completion_fail_queued(struct executor *executor, tacet_result result)
+{
+    struct tacet_submission_queue *sq = &executor->shared.sq;
+    uint32_t tail = sq->tail;
+    sq->tail = sq->submitted;
+    for (uint32_t i = sq->submitted; i != tail; i++)
+        dispatch(executor, sq->sqes[i & sq->mask].user_data, (int32_t)result);
+    ring_taken(&executor->ring, 0);
+}

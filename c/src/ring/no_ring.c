@@ -1,0 +1,43 @@
+/*
+ * The ring of an executor without one (ring_entries = 0): takes nothing, and waits by sleeping. Its submission queue has
+ * no room, ever, which is how a start learns that there is no ring.
+ */
+#include "base/clock.h"
+#include "ring/ring.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static uint32_t nothing;
+
+static tacet_result init(struct ring *ring, const struct tacet_executor_options *options)
+{
+    (void)options;
+    ring->cq_head = ring->cq_tail = &nothing;
+    ring->sq_flags = &nothing;
+    snprintf(ring->description, sizeof ring->description, "ring=none");
+    return 0;
+}
+
+static void finish(struct ring *ring)
+{
+    (void)ring;
+}
+
+static tacet_result enter(struct ring *ring, unsigned wait_nr, uint64_t timeout_ns)
+{
+    ring->enters++;
+    if (wait_nr > 0 && timeout_ns > 0) {
+        struct timespec duration = clock_timespec(timeout_ns);
+        nanosleep(&duration, NULL);
+    }
+    return 0;
+}
+
+const struct ring_ops no_ring_ops = {
+    .name = "none",
+    .init = init,
+    .finish = finish,
+    .enter = enter,
+    .now = clock_ns,
+};

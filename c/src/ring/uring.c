@@ -1,0 +1,203 @@
+/*
+ * The kernel's ring. The only file that calls liburing's setup, register and enter functions.
+ *
+ * The best flags first (performance: DEFER_TASKRUN saves an interrupt per completion, the registered descriptor 30 ns an
+ * enter), then a ladder down for older kernels; what the kernel has is found by trying, never by its version.
+ *
+ * The SQ's index array is filled once with the identity, so that submitting is one store of the tail.
+ */
+#include "base/clock.h"
+#include "ring/message.h"
+#include "ring/ring.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CQ_ENTRIES_MIN 4096u
+
+static const struct {
+    unsigned flags;
+    const char *names;
+} ladder[] = {
+    {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
+     "single_issuer,defer_taskrun,taskrun_flag,submit_all"},
+    {IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
+     "coop_taskrun,taskrun_flag,submit_all"},
+    {IORING_SETUP_SUBMIT_ALL, "submit_all"},
+    {0, "none"},
+};
+
+static uint32_t next_power_of_two(uint32_t n)
+{
+    uint32_t power = 1;
+    while (power < n)
+        power *= 2;
+    return power;
+}
+
+static void explain_refusal(const struct tacet_executor_options *options, tacet_result r)
+{
+    switch (-r) {
+    case EPERM:
+        message_set(options, "io_uring is refused: it is switched off (sysctl kernel.io_uring_disabled; set it to 0), or "
+                             "a seccomp filter forbids it (containers: allow io_uring_setup, io_uring_enter and "
+                             "io_uring_register, e.g. --security-opt seccomp=...)");
+        break;
+    case ENOSYS:
+        message_set(options, "the kernel has no io_uring, or one too old (5.11 is needed), or a seccomp filter hides it");
+        break;
+    case ENOMEM:
+        message_set(options, "no memory for the ring: lower ring_entries, or raise the locked-memory limit (ulimit -l)");
+        break;
+    default:
+        message_set(options, "io_uring_setup: %s", strerror((int)-r));
+    }
+}
+
+/* Opens a ring on the highest rung that the kernel takes. */
+static tacet_result open_ring(struct ring *ring, const struct tacet_executor_options *options, size_t *rung)
+{
+    uint32_t sq_entries = next_power_of_two(options->ring_entries + RING_RESERVED_ENTRIES);
+    uint32_t cq_entries = options->cq_entries != 0 ? options->cq_entries : 4 * sq_entries;
+    if (options->cq_entries == 0 && cq_entries < CQ_ENTRIES_MIN)
+        cq_entries = CQ_ENTRIES_MIN;
+    tacet_result r = -EINVAL;
+    for (*rung = 0; *rung < sizeof ladder / sizeof *ladder; ++*rung) {
+        if (ladder[*rung].flags & options->setup_flags_forbidden)
+            continue;
+        struct io_uring_params params = {
+            .flags = ladder[*rung].flags | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE,
+            .cq_entries = cq_entries > sq_entries ? cq_entries : sq_entries,
+        };
+        r = io_uring_queue_init_params(sq_entries, &ring->uring, &params);
+        if (r != -EINVAL)
+            break;
+    }
+    if (r < 0) {
+        explain_refusal(options, r);
+        return r;
+    }
+    unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_SINGLE_MMAP;
+    if ((ring->uring.features & needed) != needed) {
+        io_uring_queue_exit(&ring->uring);
+        explain_refusal(options, -ENOSYS);
+        return -ENOSYS;
+    }
+    return 0;
+}
+
+/* A kernel that does not answer the probe is one that has no more than the baseline. */
+static void probe_opcodes(struct ring *ring)
+{
+    struct io_uring_probe *probe = io_uring_get_probe_ring(&ring->uring);
+    for (unsigned opcode = 0; opcode < 256; opcode++) {
+        bool has = probe != NULL ? opcode <= probe->last_op && probe->ops[opcode].flags & IO_URING_OP_SUPPORTED
+                                 : opcode <= TACET_OPCODE_BASELINE;
+        ring->supported[opcode / 64] |= (uint64_t)has << opcode % 64;
+    }
+    io_uring_free_probe(probe);
+}
+
+static void map_queues(struct ring *ring, unsigned users)
+{
+    struct io_uring *uring = &ring->uring;
+    ring->sq_entries = *uring->sq.kring_entries;
+    ring->sq_users = users < ring->sq_entries - RING_RESERVED_ENTRIES ? users
+                                                                       : ring->sq_entries - RING_RESERVED_ENTRIES;
+    for (uint32_t i = 0; i < ring->sq_entries; i++)
+        uring->sq.array[i] = i;
+    ring->sq->sqes = uring->sq.sqes;
+    ring->sq->mask = ring->sq_entries - 1;
+    ring->sq_flags = uring->sq.kflags;
+    ring->cqes = uring->cq.cqes;
+    ring->cq_head = uring->cq.khead;
+    ring->cq_tail = uring->cq.ktail;
+    ring->cq_mask = *uring->cq.kring_mask;
+    ring_taken(ring, 0);
+}
+
+static void describe(struct ring *ring, size_t rung, bool registered)
+{
+    static const struct {
+        unsigned opcode;
+        const char *name;
+    } newer[] = {{IORING_OP_MKDIRAT, " mkdirat"},
+                 {IORING_OP_SYMLINKAT, " symlinkat"},
+                 {IORING_OP_LINKAT, " linkat"},
+                 {TACET_OPCODE_FTRUNCATE, " ftruncate"}};
+    char lacks[64] = "";
+    for (size_t i = 0; i < sizeof newer / sizeof *newer; i++)
+        if (!ring_supports(ring, newer[i].opcode))
+            strcat(lacks, newer[i].name);
+    snprintf(ring->description, sizeof ring->description,
+             "ring=io_uring sq=%u users=%u cq=%u setup=%s registered_fd=%s no_iowait=%s lacks=%s", ring->sq_entries,
+             ring->sq_users, ring->cq_mask + 1, ladder[rung].names, registered ? "yes" : "no",
+             ring->enter_flags & TACET_ENTER_NO_IOWAIT ? "yes" : "no", lacks[0] != '\0' ? lacks + 1 : "nothing");
+}
+
+static tacet_result init(struct ring *ring, const struct tacet_executor_options *options)
+{
+    size_t rung;
+    tacet_result r = open_ring(ring, options, &rung);
+    if (r < 0)
+        return r;
+    /* A forked child must not reach into its parent's ring. */
+    io_uring_ring_dontfork(&ring->uring);
+    bool registered = io_uring_register_ring_fd(&ring->uring) == 1;
+    ring->enter_fd = ring->uring.enter_ring_fd;
+    ring->enter_flags = IORING_ENTER_GETEVENTS | (registered ? IORING_ENTER_REGISTERED_RING : 0) |
+                        (ring->uring.features & TACET_FEAT_NO_IOWAIT ? TACET_ENTER_NO_IOWAIT : 0);
+    map_queues(ring, options->ring_entries);
+    probe_opcodes(ring);
+    describe(ring, rung, registered);
+    return 0;
+}
+
+static void finish(struct ring *ring)
+{
+    io_uring_queue_exit(&ring->uring);
+}
+
+static tacet_result enter(struct ring *ring, unsigned wait_nr, uint64_t timeout_ns)
+{
+    struct tacet_submission_queue *sq = ring->sq;
+    struct __kernel_timespec timeout;
+    struct io_uring_getevents_arg arg = {0};
+    unsigned flags = ring->enter_flags;
+    void *argument = NULL;
+    size_t argument_bytes = _NSIG / 8;
+    if (wait_nr > 0 && timeout_ns != TACET_FOREVER) {
+        timeout = (struct __kernel_timespec){.tv_sec = (long long)(timeout_ns / NS_PER_S),
+                                             .tv_nsec = (long long)(timeout_ns % NS_PER_S)};
+        arg.ts = (uint64_t)(uintptr_t)&timeout;
+        arg.sigmask_sz = _NSIG / 8;
+        flags |= IORING_ENTER_EXT_ARG;
+        argument = &arg;
+        argument_bytes = sizeof arg;
+    }
+    if (__atomic_load_n(ring->sq_flags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW)
+        ring->cq_overflows++;
+    ring->enters++;
+    /* release: pairs with the kernel's acquire of the tail */
+    __atomic_store_n(ring->uring.sq.ktail, sq->tail, __ATOMIC_RELEASE);
+    int r = io_uring_enter2((unsigned)ring->enter_fd, sq->tail - sq->submitted, wait_nr, flags, argument,
+                            argument_bytes);
+    if (TACET_LIKELY(r >= 0)) {
+        ring_taken(ring, (uint32_t)r);
+        return 0;
+    }
+    if (r == -EINTR || r == -ETIME)
+        return 0;
+    ring->refused += r == -EAGAIN || r == -EBUSY;
+    return r;
+}
+
+const struct ring_ops uring_ops = {
+    .name = "io_uring",
+    .init = init,
+    .finish = finish,
+    .enter = enter,
+    .now = clock_ns,
+};

@@ -1,0 +1,14 @@
+/* Run to completion: no context, no suspension. */
+#include "task/c_task.h"
+
+static void run(struct tacet_runnable *runnable)
+{
+    struct tacet_task *task = tacet_task_resume(runnable);
+    tacet_task_exit(task, c_task_of(task)->body(task, c_task_of(task)->arg));
+}
+
+const struct tacet_switcher_ops tacet_none_ops = {
+    .name = "none",
+    .flags = TACET_SWITCHER_CANNOT_SUSPEND,
+    .run = run,
+};

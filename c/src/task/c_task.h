@@ -1,0 +1,47 @@
+/*
+ * A task made by tacet_task_create(): the scheduling unit with a body, a context for those that have a stack, and the op
+ * of its suspending calls.
+ *
+ * A suspending form is the two lines
+ *     call_await(task, tacet_X_start(call_op(task), task, ...))
+ * where call_op() gives NULL, which no start takes, if the task may not suspend here; call_await() then says why.
+ */
+#ifndef TASK_C_TASK_H
+#define TASK_C_TASK_H
+
+#include <tacet/op.h>
+#include <tacet/switcher_interface.h>
+#include <tacet/task.h>
+
+struct c_task {
+    struct tacet_task task; /* first: see c_task_of() */
+    tacet_task_body *body;
+    void *arg;
+    struct tacet_switcher *switcher;
+    const char *name;
+    struct tacet_context context;
+    struct tacet_op op;
+};
+
+static inline struct c_task *c_task_of(const struct tacet_task *task)
+{
+    return (struct c_task *)task;
+}
+
+/* 0 if the task, which must be the running one, may suspend here. Delivers a pending cancel. */
+tacet_result call_check(struct tacet_task *task);
+
+struct tacet_op *call_op(struct tacet_task *task);
+tacet_result call_await(struct tacet_task *task, tacet_result started);
+
+/* The same for what is never cancelled. */
+struct tacet_op *call_op_uncancelled(struct tacet_task *task);
+tacet_result call_await_uncancelled(struct tacet_task *task, tacet_result started);
+
+/* The end of a task that its executor, which goes away, will not resume again. */
+void task_abandon(struct tacet_task *task);
+
+/* Leaves the processor, in the way of the task's switcher. TACET_PENDING, or what the wait ended with. */
+tacet_result task_give_up(struct tacet_task *task);
+
+#endif

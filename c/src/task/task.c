@@ -1,0 +1,225 @@
+/* A task's life: made, attached, run, exited, attached again or destroyed. */
+#include "base/list.h"
+#include "executor/executor.h"
+#include "switcher/switcher.h"
+#include "task/c_task.h"
+
+#include <tacet/time.h>
+
+#include <linux/ioprio.h>
+#include <stdlib.h>
+
+tacet_result tacet_task_create(struct tacet_task **task, struct tacet_switcher *switcher,
+                               const struct tacet_task_options *options)
+{
+    static const struct tacet_task_options defaults;
+    if (task == NULL || switcher == NULL)
+        return -EINVAL;
+    *task = NULL;
+    if (options == NULL)
+        options = &defaults;
+    struct c_task *c_task = calloc(1, sizeof *c_task);
+    if (c_task == NULL)
+        return -ENOMEM;
+    c_task->task.runnable.run = switcher->ops->run;
+    c_task->task.switcher_ops = switcher->ops;
+    c_task->task.priority = TACET_PRIORITY_NORMAL;
+    c_task->switcher = switcher;
+    c_task->name = options->name;
+    if (switcher->ops->create != NULL) {
+        tacet_result r = switcher->ops->create(&c_task->context, switcher, options->stack_bytes);
+        if (r < 0) {
+            free(c_task);
+            return r;
+        }
+    }
+    switcher_use(switcher);
+    *task = &c_task->task;
+    return 0;
+}
+
+static bool is_attached(const struct tacet_task *task)
+{
+    return task->state != TACET_TASK_IDLE && task->state != TACET_TASK_EXITED;
+}
+
+void tacet_task_finish(struct tacet_task *task)
+{
+    free(task->ticks);
+    task->ticks = NULL;
+}
+
+tacet_result tacet_task_destroy(struct tacet_task *task)
+{
+    if (task == NULL)
+        return 0;
+    if (task->switcher_ops->flags & TACET_SWITCHER_FOREIGN)
+        return -EINVAL;
+    if (is_attached(task) || task->ops_initiated > 0)
+        return -EBUSY;
+    struct c_task *c_task = c_task_of(task);
+    if (task->switcher_ops->destroy != NULL)
+        task->switcher_ops->destroy(&c_task->context);
+    switcher_release(c_task->switcher);
+    tacet_task_finish(task);
+    free(c_task);
+    return 0;
+}
+
+void tacet_task_set_body(struct tacet_task *task, tacet_task_body *body, void *arg)
+{
+    TACET_ASSERT(!is_attached(task));
+    c_task_of(task)->body = body;
+    c_task_of(task)->arg = arg;
+}
+
+tacet_result tacet_task_set_priority(struct tacet_task *task, enum tacet_priority cpu, enum tacet_priority io)
+{
+    static const uint16_t ioprio[TACET_PRIORITY_COUNT] = {
+        [TACET_PRIORITY_HIGH] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 0),
+        [TACET_PRIORITY_NORMAL] = 0, /* that of the thread */
+        [TACET_PRIORITY_LOW] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7),
+    };
+    if (task == NULL || (unsigned)cpu >= TACET_PRIORITY_COUNT || (unsigned)io >= TACET_PRIORITY_COUNT)
+        return -EINVAL;
+    if (is_attached(task)) {
+        task->executor->attached[task->priority]--;
+        task->executor->attached[cpu]++;
+    }
+    task->priority = (uint8_t)cpu;
+    task->ioprio = ioprio[io];
+    return 0;
+}
+
+static tacet_result open_account(struct tacet_task *task)
+{
+    if (task->ticks == NULL)
+        task->ticks = calloc(1, sizeof *task->ticks);
+    return task->ticks != NULL ? 0 : -ENOMEM;
+}
+
+static tacet_result check_attach(const struct tacet_executor *executor, const struct tacet_task *task)
+{
+    if (executor == NULL || task == NULL)
+        return -EINVAL;
+    if (!executor_is_mine(executor_of(executor)))
+        return -EPERM;
+    if (is_attached(task) || task->ops_initiated > 0)
+        return -EBUSY;
+    if (!(task->switcher_ops->flags & TACET_SWITCHER_FOREIGN) && c_task_of(task)->body == NULL)
+        return -EINVAL;
+    return executor_of(executor)->closing ? -ECANCELED : 0;
+}
+
+static void attach(struct tacet_executor *executor, struct tacet_task *task)
+{
+    tacet_task_transition(task, (enum tacet_task_state)task->state, TACET_TASK_PENDING);
+    task->executor = executor;
+    task->cancel_requested = task->cancel_pending = 0;
+    task->result = -EINPROGRESS;
+    executor->attached[task->priority]++;
+    list_push_back(&executor->tasks, &task->attached_node);
+    if (task->switcher_ops->prepare != NULL)
+        task->switcher_ops->prepare(&c_task_of(task)->context, stackful_entry, task);
+    tacet_ready_push(&executor->ready, task->priority, &task->runnable);
+}
+
+tacet_result tacet_task_attach_many(struct tacet_executor *executor, struct tacet_task *const *tasks, size_t count)
+{
+    if (tasks == NULL)
+        return -EINVAL;
+    uint64_t now = executor != NULL && executor->accounting ? tacet_ticks() : 0;
+    for (size_t i = 0; i < count; i++) {
+        tacet_result r = check_attach(executor, tasks[i]);
+        if (r == 0 && TACET_UNLIKELY(executor->accounting))
+            r = open_account(tasks[i]);
+        if (r < 0)
+            return i > 0 ? (tacet_result)i : r;
+        if (TACET_UNLIKELY(executor->accounting))
+            *tasks[i]->ticks = (struct tacet_task_ticks){.attached = now};
+        attach(executor, tasks[i]);
+    }
+    return (tacet_result)count;
+}
+
+tacet_result tacet_task_attach(struct tacet_executor *executor, struct tacet_task *task)
+{
+    tacet_result r = tacet_task_attach_many(executor, &task, 1);
+    return r < 0 ? r : 0;
+}
+
+/* What the task never reaped is idle again; nobody else knows of it. */
+static void forget_completed(struct tacet_task *task)
+{
+    struct tacet_op *newest = task->completed;
+    if (newest == NULL)
+        return;
+    struct tacet_op *op = newest;
+    do {
+        op = (struct tacet_op *)op->runnable.next;
+        op->state = TACET_OP_IDLE;
+    } while (op != newest);
+    task->completed = NULL;
+}
+
+static void wake_waiters(struct tacet_task *task)
+{
+    while (task->waiters != NULL) {
+        struct tacet_task *waiter = TACET_CONTAINER_OF(task->waiters, struct tacet_task, wait_node);
+        task->waiters = waiter->wait_node.next != &waiter->wait_node ? waiter->wait_node.next : NULL;
+        list_remove(&waiter->wait_node);
+        waiter->waiting_for = NULL;
+        waiter->result = task->result; /* until it exits itself, its result is where it finds this one */
+        tacet_task_unpark(waiter, 0);
+    }
+}
+
+void tacet_task_exit(struct tacet_task *task, tacet_result result)
+{
+    struct tacet_executor *executor = task->executor;
+    tacet_task_transition(task, TACET_TASK_RUNNING, TACET_TASK_EXITED);
+    task->result = result;
+    executor->current = NULL;
+    executor->attached[task->priority]--;
+    list_remove(&task->attached_node);
+    if (TACET_UNLIKELY(task->completed != NULL))
+        forget_completed(task);
+    if (task->waiters != NULL)
+        wake_waiters(task);
+    if (TACET_UNLIKELY(task->ticks != NULL)) {
+        task->ticks->exited = executor_of(executor)->exit_tick = tacet_ticks();
+        task->ticks->running += task->ticks->exited - task->ticks->resumed;
+    }
+}
+
+void task_abandon(struct tacet_task *task)
+{
+    list_remove(&task->attached_node);
+    tacet_task_transition(task, (enum tacet_task_state)task->state, TACET_TASK_EXITED);
+    task->result = -ECANCELED;
+    forget_completed(task);
+    if (task->switcher_ops->abandon != NULL)
+        task->switcher_ops->abandon(task);
+}
+
+bool tacet_task_has_exited(const struct tacet_task *task)
+{
+    return task->state == TACET_TASK_EXITED;
+}
+
+tacet_result tacet_task_result(const struct tacet_task *task)
+{
+    return task->state == TACET_TASK_EXITED ? task->result : -EINPROGRESS;
+}
+
+const char *tacet_task_name(const struct tacet_task *task)
+{
+    if (task->switcher_ops->flags & TACET_SWITCHER_FOREIGN)
+        return task->switcher_ops->name;
+    return c_task_of(task)->name != NULL ? c_task_of(task)->name : "unnamed";
+}
+
+struct tacet_task_ticks tacet_task_ticks(const struct tacet_task *task)
+{
+    return task->ticks != NULL ? *task->ticks : (struct tacet_task_ticks){0};
+}

@@ -1,0 +1,34 @@
+// The table of cases.
+#include "cases/cases.hpp"
+
+#include <string_view>
+
+namespace bench {
+namespace {
+
+const bench_case cases[] = {
+    {"single", "one task at a time: its way from attach to exit, step by step", run_single},
+    {"launch", "attach a reused task, run it, exit; spawn a coroutine, run, destroy", run_launch},
+    {"yield", "one suspension and resumption through the ready queue", run_yield},
+    {"nop", "one io_uring no-op, from suspension to resumption", run_nop},
+    {"read", "one random 4 KiB read of a cached file", run_read},
+    {"copy", "tacet-cp against cp -r -p: small files, and one large file", run_copy},
+};
+
+}
+
+std::span<const bench_case> all_cases()
+{
+    return cases;
+}
+
+const bench_case* find_case(std::string_view name)
+{
+    for (const bench_case& candidate : cases) {
+        if (name == candidate.name)
+            return &candidate;
+    }
+    return nullptr;
+}
+
+}

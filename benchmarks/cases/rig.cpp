@@ -1,0 +1,84 @@
+// Creation, running and the end of a rig, each error with its name.
+#include "cases/rig.hpp"
+
+#include "harness/errors.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace bench {
+
+void require(tacet_result result, const char* what)
+{
+    if (result < 0)
+        throw unavailable(fmt::format("{}: {}", what, std::strerror(static_cast<int>(-result))));
+}
+
+rig::rig(unsigned ring_entries, bool accounting)
+{
+    char message[256] = "tacet_executor_create";
+    tacet_executor_options options = {};
+    options.ring_entries = ring_entries;
+    options.accounting = accounting;
+    options.message = message;
+    options.message_bytes = sizeof message;
+    require(tacet_executor_create(&executor_, &options), message);
+}
+
+// The executor first: tasks that wait inside it have then exited.
+rig::~rig()
+{
+    tacet_executor_destroy(executor_);
+    for (tacet_task* task : tasks_)
+        tacet_task_destroy(task);
+}
+
+tacet_task* rig::create(tacet_switcher* switcher, tacet_task_body* body, void* argument)
+{
+    tacet_task* task = nullptr;
+    require(tacet_task_create(&task, switcher, nullptr), "tacet_task_create");
+    tasks_.push_back(task);
+    tacet_task_set_body(task, body, argument);
+    return task;
+}
+
+tacet_task* rig::add(tacet_switcher* switcher, tacet_task_body* body, void* argument)
+{
+    tacet_task* task = create(switcher, body, argument);
+    require(tacet_task_attach(executor_, task), "tacet_task_attach");
+    return task;
+}
+
+void rig::run(std::uint64_t items)
+{
+    const tacet_result done = tacet_executor_run(executor_, static_cast<std::int64_t>(items), nullptr);
+    require(done, "tacet_executor_run");
+    if (done != static_cast<tacet_result>(items))
+        throw wrong_answer(fmt::format("the executor ran {} items of {}", done, items));
+}
+
+void rig::run_until_idle()
+{
+    require(tacet_executor_run(executor_, TACET_UNTIL_IDLE, nullptr), "tacet_executor_run");
+}
+
+void check_shares(const rig& rig, std::uint64_t ops)
+{
+    std::uint64_t sum = 0, least = UINT64_MAX, most = 0;
+    for (const tacet_task* task : rig.tasks()) {
+        const tacet_result result = tacet_task_result(task);
+        if (result < 0)
+            throw wrong_answer(fmt::format("a task ended with {}", std::strerror(static_cast<int>(-result))));
+        const auto share = static_cast<std::uint64_t>(result);
+        sum += share;
+        least = std::min(least, share);
+        most = std::max(most, share);
+    }
+    if (sum != ops || most - least > 1)
+        throw wrong_answer(
+            fmt::format("{} operations were done, in shares of {} to {}; expected {}", sum, least, most, ops));
+}
+
+}

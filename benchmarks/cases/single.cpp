@@ -1,0 +1,165 @@
+// Case `single`: one task at a time on an executor that does nothing else, timed by its own ticks, less what reading the
+// clock costs. Without an operation: attach to start, start to exit; with one, a no-op: start to suspension, completion
+// to resumption, resumption to exit. Time-stamp counters advance in steps, of 10 ns on some processors, so that single
+// differences tell little: each figure is the median over batches of the mean within a batch.
+#include "cases/cases.hpp"
+#include "cases/rig.hpp"
+#include "harness/errors.hpp"
+#include "harness/interrupt.hpp"
+#include "harness/statistics.hpp"
+
+#include <tacet/tacet.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace bench {
+namespace {
+
+constexpr unsigned ring_entries = 64;
+constexpr int batch = 64;
+
+// One kind of interval: a sample is the mean of a batch, in ticks.
+class interval {
+public:
+    void add(std::uint64_t from, std::uint64_t to) { sum_ += static_cast<double>(to) - static_cast<double>(from); }
+    void end_batch() { means_.push_back(std::exchange(sum_, 0.0) / batch); }
+    double ticks() const { return median(means_); }
+
+private:
+    double sum_ = 0;
+    std::vector<double> means_;
+};
+
+interval interval_of_a_reading()
+{
+    interval reading;
+    for (int i = 0; i < 100; i++) {
+        for (int j = 0; j < batch; j++) {
+            const std::uint64_t first = tacet_ticks();
+            reading.add(first, tacet_ticks());
+        }
+        reading.end_batch();
+    }
+    return reading;
+}
+
+struct intervals {
+    interval attach_to_start, start_to_exit, start_to_suspend, complete_to_resume, resume_to_exit;
+};
+
+tacet_result return_at_once(tacet_task*, void*)
+{
+    return 0;
+}
+
+tacet_result one_nop_on_own_stack(tacet_task* task, void*)
+{
+    return tacet_nop(task);
+}
+
+tacet_result one_nop_by_returning(tacet_task* task, void* argument)
+{
+    auto& resumed = *static_cast<bool*>(argument);
+    resumed = !resumed;
+    return resumed ? tacet_nop(task) : tacet_task_call_result(task);
+}
+
+// What is measured of one switcher.
+class single_task {
+public:
+    single_task(const char* name, tacet_switcher* switcher, tacet_task_body* nop)
+        : name_(name), rig_(ring_entries, true), plain_(rig_.create(switcher, return_at_once, nullptr)),
+          nop_(nop != nullptr ? rig_.create(switcher, nop, &resumed_) : nullptr)
+    {
+    }
+
+    void run_batch()
+    {
+        for (int i = 0; i < batch; i++)
+            run_plain();
+        intervals_.attach_to_start.end_batch();
+        intervals_.start_to_exit.end_batch();
+        if (nop_ == nullptr)
+            return;
+        for (int i = 0; i < batch; i++)
+            run_nop();
+        intervals_.start_to_suspend.end_batch();
+        intervals_.complete_to_resume.end_batch();
+        intervals_.resume_to_exit.end_batch();
+    }
+    row result(const interval& reading) const;
+
+private:
+    struct tacet_task_ticks run_once(tacet_task* task)
+    {
+        require(tacet_task_attach(rig_.executor(), task), "tacet_task_attach");
+        rig_.run_until_idle();
+        if (tacet_task_result(task) != 0)
+            throw wrong_answer("a task did not end with 0");
+        return tacet_task_ticks(task);
+    }
+    void run_plain()
+    {
+        const struct tacet_task_ticks ticks = run_once(plain_);
+        intervals_.attach_to_start.add(ticks.attached, ticks.started);
+        intervals_.start_to_exit.add(ticks.started, ticks.exited);
+    }
+    void run_nop()
+    {
+        const struct tacet_task_ticks ticks = run_once(nop_);
+        intervals_.start_to_suspend.add(ticks.started, ticks.suspended);
+        intervals_.complete_to_resume.add(ticks.completed, ticks.resumed);
+        intervals_.resume_to_exit.add(ticks.resumed, ticks.exited);
+    }
+
+    const char* name_;
+    bool resumed_ = false;
+    intervals intervals_;
+    rig rig_;
+    tacet_task* plain_;
+    tacet_task* nop_;
+};
+
+row single_task::result(const interval& reading) const
+{
+    const double ns_per_tick = 1e9 / tacet_ticks_per_second();
+    row row(name_);
+    row.set("accounting", std::string("on"));
+    const auto set = [&](const char* name, const interval& interval) {
+        row.set(name, std::max(0.0, interval.ticks() - reading.ticks()) * ns_per_tick);
+    };
+    set("attach_to_start_ns", intervals_.attach_to_start);
+    set("start_to_exit_ns", intervals_.start_to_exit);
+    if (nop_ == nullptr)
+        return row;
+    set("start_to_suspend_ns", intervals_.start_to_suspend);
+    set("complete_to_resume_ns", intervals_.complete_to_resume);
+    set("resume_to_exit_ns", intervals_.resume_to_exit);
+    return row;
+}
+
+}
+
+report run_single(const options& options)
+{
+    std::vector<std::unique_ptr<single_task>> singles;
+    singles.push_back(std::make_unique<single_task>("none", tacet_switcher_none(), nullptr));
+    singles.push_back(std::make_unique<single_task>("stackless", tacet_switcher_stackless(), one_nop_by_returning));
+#if defined(__x86_64__)
+    singles.push_back(std::make_unique<single_task>("asm", tacet_switcher_asm(), one_nop_on_own_stack));
+#endif
+    const int batches = options.plan.repetitions * (options.quick ? 25 : 100);
+    for (int i = 0; i < batches; i++) {
+        throw_if_interrupted();
+        for (const auto& single : singles)
+            single->run_batch();
+    }
+    const interval reading = interval_of_a_reading();
+    report report{"single", {}};
+    for (const auto& single : singles)
+        report.rows.push_back(single->result(reading));
+    return report;
+}
+
+}

@@ -1,0 +1,92 @@
+// Interleaved measurement: calibrates each contestant to a slice of the planned length, then lets them take turns.
+#include "harness/measure.hpp"
+
+#include "harness/clock.hpp"
+#include "harness/interrupt.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+
+namespace bench {
+namespace {
+
+struct slice {
+    std::uint64_t ops;
+    double ns;
+
+    double ns_per_op() const { return ns / static_cast<double>(ops); }
+};
+
+slice time_slice(contestant& who, std::uint64_t ops)
+{
+    throw_if_interrupted();
+    const std::uint64_t begin = now_ns();
+    const std::uint64_t performed = who.perform(ops);
+    const std::uint64_t end = now_ns();
+    return slice{performed, static_cast<double>(std::max<std::uint64_t>(end - begin, 1))};
+}
+
+std::uint64_t round_up(double ops, std::uint64_t granularity)
+{
+    const auto units = static_cast<std::uint64_t>(std::ceil(ops / static_cast<double>(granularity)));
+    return std::max<std::uint64_t>(units, 1) * granularity;
+}
+
+// Doubles until a slice is long enough to be extrapolated from; this also warms caches and pools.
+std::uint64_t calibrate(contestant& who, double slice_ns)
+{
+    const std::uint64_t granularity = who.granularity();
+    std::uint64_t ops = granularity;
+    for (;;) {
+        const slice tried = time_slice(who, ops);
+        if (tried.ns >= slice_ns / 4)
+            return round_up(slice_ns / tried.ns_per_op(), granularity);
+        ops *= 2;
+    }
+}
+
+// One slice of every contestant; odd rounds run backwards, so that nobody always follows the same neighbour.
+void take_turns(const std::vector<contestant*>& contestants, const std::vector<std::uint64_t>& ops, bool backwards,
+                std::vector<std::vector<double>>& slices)
+{
+    const std::size_t count = contestants.size();
+    for (std::size_t turn = 0; turn < count; turn++) {
+        const std::size_t who = backwards ? count - 1 - turn : turn;
+        slices[who].push_back(time_slice(*contestants[who], ops[who]).ns_per_op());
+    }
+}
+
+}
+
+std::vector<timing> measure_interleaved(const std::vector<contestant*>& contestants, const plan& plan)
+{
+    std::vector<std::uint64_t> ops;
+    for (contestant* who : contestants)
+        ops.push_back(calibrate(*who, plan.slice_ns));
+
+    std::vector<timing> timings(contestants.size());
+    for (int repetition = 0; repetition < plan.repetitions; repetition++) {
+        std::vector<std::vector<double>> slices(contestants.size());
+        for (int slice = 0; slice < plan.slices; slice++)
+            take_turns(contestants, ops, slice % 2 != 0, slices);
+        for (std::size_t who = 0; who < contestants.size(); who++)
+            timings[who].repetitions.push_back(lower_quartile(std::move(slices[who])));
+    }
+    for (contestant* who : contestants)
+        who->finish();
+    for (timing& result : timings)
+        result.ns_per_op = summarise(result.repetitions);
+    return timings;
+}
+
+double ratio_of(const timing& subject, const timing& baseline)
+{
+    assert(subject.repetitions.size() == baseline.repetitions.size());
+    std::vector<double> ratios;
+    for (std::size_t i = 0; i < subject.repetitions.size(); i++)
+        ratios.push_back(subject.repetitions[i] / baseline.repetitions[i]);
+    return median(std::move(ratios));
+}
+
+}

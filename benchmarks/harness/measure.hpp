@@ -1,0 +1,50 @@
+// Interleaved measurement. Contestants take turns in slices of about a millisecond, forwards and then backwards, so
+// that a change of clock speed or a busy neighbour meets all of them alike. The figure of a repetition is the lower
+// quartile of its slices, because others can only make a slice longer; a row reports median, min and max over the
+// repetitions.
+#pragma once
+
+#include "harness/statistics.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+// Something that performs operations and checks what they computed. What outlives a slice (tasks, rings, files) is
+// made by the constructor and released by the destructor.
+class contestant {
+public:
+    contestant() = default;
+    contestant(const contestant&) = delete;
+    contestant& operator=(const contestant&) = delete;
+    virtual ~contestant() = default;
+
+    // Timed. Performs at least `ops` operations, a multiple of granularity(), and returns how many it performed.
+    // Throws wrong_answer, as finish() does, which is called once, after the last slice, and not timed.
+    virtual std::uint64_t perform(std::uint64_t ops) = 0;
+    virtual void finish() {}
+
+    virtual std::uint64_t granularity() const { return 1; }
+};
+
+struct plan {
+    int repetitions = 9;
+    int slices = 12;
+    double slice_ns = 1.5e6;
+};
+
+struct timing {
+    summary ns_per_op;
+    std::vector<double> repetitions;
+};
+
+// One timing for each contestant, in their order. Throws interrupted or wrong_answer.
+std::vector<timing> measure_interleaved(const std::vector<contestant*>& contestants, const plan& plan);
+
+// The median of the ratios within each repetition: what slows both down for a while cancels out before the median is
+// taken, which a ratio of medians does not promise.
+double ratio_of(const timing& subject, const timing& baseline);
+
+}

@@ -77,7 +77,7 @@ struct tacet_executor_stats {
 };
 
 /* -EINVAL: NULL. */
-TACET_EXPORT tacet_result tacet_executor_stats(const struct tacet_executor *executor,
+TACET_EXPORT tacet_result tacet_executor_get_stats(const struct tacet_executor *executor,
                                                struct tacet_executor_stats *stats);
 
 /* One line: version, ring, its size and flags, operations that the kernel lacks. Lives as long as the executor. */

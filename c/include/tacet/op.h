@@ -47,7 +47,7 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_op_init_callback(struct tacet_op
 TACET_EXPORT tacet_result tacet_op_cancel(struct tacet_op *op);
 
 /* Readings of tacet_ticks(); 0 where the executor keeps no time accounts. */
-static inline struct tacet_op_ticks tacet_op_ticks(const struct tacet_op *op)
+static inline struct tacet_op_ticks tacet_op_get_ticks(const struct tacet_op *op)
 {
     return op->ticks;
 }

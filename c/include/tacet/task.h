@@ -24,6 +24,7 @@ typedef tacet_result tacet_task_body(struct tacet_task *task, void *arg);
 struct tacet_task_options {
     const char *name;   /* for messages and debuggers; not copied; may be NULL */
     size_t stack_bytes; /* for switchers with stacks; 0: the switcher's */
+    void (*destroy_arg)(void *arg); /* called with the body's arg when the task is destroyed; may be NULL */
 };
 
 /*
@@ -35,6 +36,12 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_create(struct tacet_task **
 
 /* -EBUSY and nothing done unless the task is unattached or has exited: cancel it, run, destroy. NULL is fine. */
 TACET_EXPORT tacet_result tacet_task_destroy(struct tacet_task *task);
+
+/*
+ * Destroys the task now, or, if that would be -EBUSY, cancels it and has it destroyed as soon as it has exited. NULL is
+ * fine. For owners that go before what they own.
+ */
+TACET_EXPORT void tacet_task_release(struct tacet_task *task);
 
 /* Both before attach; both stay for the next attach. */
 TACET_EXPORT void tacet_task_set_body(struct tacet_task *task, tacet_task_body *body, void *arg);
@@ -88,7 +95,7 @@ struct tacet_task_ticks {
     uint64_t attached, started, suspended, completed, resumed, exited;
     uint64_t running;
 };
-TACET_EXPORT struct tacet_task_ticks tacet_task_ticks(const struct tacet_task *task);
+TACET_EXPORT struct tacet_task_ticks tacet_task_get_ticks(const struct tacet_task *task);
 
 #ifdef __cplusplus
 }

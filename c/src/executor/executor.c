@@ -146,11 +146,12 @@ static void drain(struct executor *executor)
     }
 }
 
+/* Later ones first: what a task has spawned may refer to what it holds. */
 static void abandon_tasks(struct executor *executor)
 {
     struct tacet_list_node *tasks = &executor->shared.tasks;
     while (!list_empty(tasks))
-        task_abandon(TACET_CONTAINER_OF(tasks->next, struct tacet_task, attached_node));
+        task_abandon(TACET_CONTAINER_OF(tasks->prev, struct tacet_task, attached_node));
 }
 
 tacet_result tacet_executor_destroy(struct tacet_executor *shared)
@@ -184,7 +185,7 @@ const char *tacet_executor_config(const struct tacet_executor *executor)
     return executor != NULL ? executor_of(executor)->config : "";
 }
 
-tacet_result tacet_executor_stats(const struct tacet_executor *shared, struct tacet_executor_stats *stats)
+tacet_result tacet_executor_get_stats(const struct tacet_executor *shared, struct tacet_executor_stats *stats)
 {
     if (shared == NULL || stats == NULL)
         return -EINVAL;

@@ -9,17 +9,19 @@
 /* For the task to reap: to the end of its ring of completed ops. */
 static void keep_for_task(struct tacet_task *task, struct tacet_op *op)
 {
+    task->ops_initiated--;
+    if (task->state == TACET_TASK_EXITED) { /* it will not reap */
+        op->state = TACET_OP_IDLE;
+        return;
+    }
     op->state = TACET_OP_COMPLETED;
     struct tacet_runnable *newest = (struct tacet_runnable *)task->completed;
     op->runnable.next = newest != NULL ? newest->next : &op->runnable;
     if (newest != NULL)
         newest->next = &op->runnable;
     task->completed = op;
-    task->ops_initiated--;
-    if (task->waiting_for == &task->completed) {
-        task->waiting_for = NULL;
+    if (task->waiting_for == &task->completed)
         tacet_task_unpark(task, 0);
-    }
 }
 
 static void note_completed(struct tacet_op *op)
@@ -38,7 +40,6 @@ static void deliver(struct tacet_executor *executor, struct tacet_op *op)
     case TACET_TAG_TASK:
         if (TACET_LIKELY(task->waiting_for == op)) {
             op->state = TACET_OP_IDLE;
-            task->waiting_for = NULL;
             tacet_task_unpark(task, op->result);
         } else {
             keep_for_task(task, op);

@@ -5,6 +5,7 @@ static void run(struct tacet_runnable *runnable)
 {
     struct tacet_task *task = tacet_task_resume(runnable);
     tacet_task_exit(task, c_task_of(task)->body(task, c_task_of(task)->arg));
+    task_settle(c_task_of(task));
 }
 
 const struct tacet_switcher_ops tacet_none_ops = {

@@ -8,10 +8,12 @@ static void run(struct tacet_runnable *runnable)
 {
     struct tacet_task *task = tacet_task_resume(runnable);
     tacet_result r = c_task_of(task)->body(task, c_task_of(task)->arg);
-    if (r != TACET_PENDING)
+    if (r != TACET_PENDING) {
         tacet_task_exit(task, r);
-    else if (task->state == TACET_TASK_RUNNING)
+        task_settle(c_task_of(task));
+    } else if (task->state == TACET_TASK_RUNNING) {
         tacet_task_requeue(task);
+    }
 }
 
 const struct tacet_switcher_ops tacet_stackless_ops = {

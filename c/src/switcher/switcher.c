@@ -80,5 +80,8 @@ void stackful_entry(void *task)
 void tacet_stackful_run(struct tacet_runnable *runnable)
 {
     struct tacet_task *task = tacet_task_resume(runnable);
-    task->switcher_ops->resume(&c_task_of(task)->context);
+    struct c_task *c_task = c_task_of(task);
+    task->switcher_ops->resume(&c_task->context);
+    if (c_task->context.finished)
+        task_settle(c_task);
 }

@@ -19,6 +19,8 @@ struct c_task {
     void *arg;
     struct tacet_switcher *switcher;
     const char *name;
+    void (*destroy_arg)(void *arg);
+    bool released; /* to be destroyed when it has exited */
     struct tacet_context context;
     struct tacet_op op;
 };
@@ -37,6 +39,9 @@ tacet_result call_await(struct tacet_task *task, tacet_result started);
 /* The same for what is never cancelled. */
 struct tacet_op *call_op_uncancelled(struct tacet_task *task);
 tacet_result call_await_uncancelled(struct tacet_task *task, tacet_result started);
+
+/* The last act of a `run` after the task has exited: a released one is destroyed. */
+void task_settle(struct c_task *task);
 
 /* The end of a task that its executor, which goes away, will not resume again. */
 void task_abandon(struct tacet_task *task);

@@ -22,7 +22,6 @@ bool tacet_semaphore_try_acquire(struct tacet_semaphore *semaphore)
 static void on_cancel(struct tacet_task *task)
 {
     list_remove(&task->wait_node);
-    task->waiting_for = NULL;
     tacet_task_unpark(task, -ECANCELED);
 }
 
@@ -52,7 +51,6 @@ void tacet_semaphore_release(struct tacet_semaphore *semaphore, uint64_t count)
     while (count > 0 && !list_empty(&semaphore->waiters)) {
         struct tacet_task *task = TACET_CONTAINER_OF(semaphore->waiters.next, struct tacet_task, wait_node);
         list_remove(&task->wait_node);
-        task->waiting_for = NULL;
         tacet_task_unpark(task, 0);
         count--;
     }

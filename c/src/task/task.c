@@ -26,6 +26,7 @@ tacet_result tacet_task_create(struct tacet_task **task, struct tacet_switcher *
     c_task->task.priority = TACET_PRIORITY_NORMAL;
     c_task->switcher = switcher;
     c_task->name = options->name;
+    c_task->destroy_arg = options->destroy_arg;
     if (switcher->ops->create != NULL) {
         tacet_result r = switcher->ops->create(&c_task->context, switcher, options->stack_bytes);
         if (r < 0) {
@@ -61,9 +62,26 @@ tacet_result tacet_task_destroy(struct tacet_task *task)
     if (task->switcher_ops->destroy != NULL)
         task->switcher_ops->destroy(&c_task->context);
     switcher_release(c_task->switcher);
+    if (c_task->destroy_arg != NULL)
+        c_task->destroy_arg(c_task->arg);
     tacet_task_finish(task);
     free(c_task);
     return 0;
+}
+
+void tacet_task_release(struct tacet_task *task)
+{
+    if (task == NULL || tacet_task_destroy(task) != -EBUSY)
+        return;
+    c_task_of(task)->released = true;
+    tacet_task_cancel(task);
+}
+
+/* An op of its own that is still in flight needs the task: the executor's end comes, or the user leaks it. */
+void task_settle(struct c_task *task)
+{
+    if (TACET_UNLIKELY(task->released))
+        tacet_task_destroy(&task->task);
 }
 
 void tacet_task_set_body(struct tacet_task *task, tacet_task_body *body, void *arg)
@@ -168,7 +186,6 @@ static void wake_waiters(struct tacet_task *task)
         struct tacet_task *waiter = TACET_CONTAINER_OF(task->waiters, struct tacet_task, wait_node);
         task->waiters = waiter->wait_node.next != &waiter->wait_node ? waiter->wait_node.next : NULL;
         list_remove(&waiter->wait_node);
-        waiter->waiting_for = NULL;
         waiter->result = task->result; /* until it exits itself, its result is where it finds this one */
         tacet_task_unpark(waiter, 0);
     }
@@ -200,6 +217,8 @@ void task_abandon(struct tacet_task *task)
     forget_completed(task);
     if (task->switcher_ops->abandon != NULL)
         task->switcher_ops->abandon(task);
+    else
+        task_settle(c_task_of(task));
 }
 
 bool tacet_task_has_exited(const struct tacet_task *task)
@@ -219,7 +238,7 @@ const char *tacet_task_name(const struct tacet_task *task)
     return c_task_of(task)->name != NULL ? c_task_of(task)->name : "unnamed";
 }
 
-struct tacet_task_ticks tacet_task_ticks(const struct tacet_task *task)
+struct tacet_task_ticks tacet_task_get_ticks(const struct tacet_task *task)
 {
     return task->ticks != NULL ? *task->ticks : (struct tacet_task_ticks){0};
 }

@@ -117,7 +117,6 @@ tacet_result tacet_task_await(struct tacet_task *task, struct tacet_op *op)
 static void any_on_cancel(struct tacet_task *task)
 {
     task->cancel_pending = 1;
-    task->waiting_for = NULL;
     tacet_task_unpark(task, 0);
 }
 
@@ -180,7 +179,6 @@ static void wait_on_cancel(struct tacet_task *self)
     if (other->waiters == &self->wait_node)
         other->waiters = self->wait_node.next != &self->wait_node ? self->wait_node.next : NULL;
     list_remove(&self->wait_node);
-    self->waiting_for = NULL;
     tacet_task_unpark(self, -ECANCELED);
 }
 

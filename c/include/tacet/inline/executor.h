@@ -39,12 +39,13 @@ struct tacet_executor {
     struct tacet_list_node tasks;       /* all attached ones */
 };
 
-/* A suspended or running task's wait has come to its end: the task becomes ready. */
+/* A suspended task's wait has come to its end: the task becomes ready. */
 static inline void tacet_task_unpark(struct tacet_task *task, tacet_result result)
 {
     struct tacet_executor *executor = task->executor;
     tacet_task_transition(task, TACET_TASK_SUSPENDED, TACET_TASK_READY);
     task->wake_result = result;
+    task->waiting_for = NULL;
     executor->suspended--;
     tacet_ready_push(&executor->ready, task->priority, &task->runnable);
 }

@@ -1,0 +1,162 @@
+// A nursery: children that one task waits for. What when_all() and scope stand on.
+//
+// Invariants: `children` lists those that have not ended; `waiter` is parked exactly while it waits for the last of them.
+// The first error cancels the rest, and is what the waiter finds; a cancel of the waiter cancels the children, and the
+// wait goes on until they have ended: nothing that they use goes away under them.
+#ifndef TACET_DETAIL_NURSERY_HPP
+#define TACET_DETAIL_NURSERY_HPP
+
+#include <tacet/op.hpp>
+
+namespace tacet::detail {
+
+class nursery;
+
+// A child: its task, and the coroutine that it owns, or that somebody else does.
+struct child {
+    root scheduled; // first
+    nursery* parent;
+    child *next, *previous;
+    std::coroutine_handle<> owned; // null: somebody else's
+    promise_base* outcome;
+};
+
+class nursery {
+public:
+    nursery() noexcept {}
+    nursery(const nursery&) = delete;
+    nursery& operator=(const nursery&) = delete;
+
+    // Only an executor that goes away leaves children behind; they no longer know us.
+    ~nursery()
+    {
+        for (child* left = children_; left != nullptr; left = left->next)
+            left->parent = nullptr;
+    }
+
+    bool empty() const noexcept { return children_ == nullptr; }
+    std::exception_ptr& first_error() noexcept { return first_error_; }
+
+    // Starts a coroutine on the executor of `beside`, with its priorities. Throws if it cannot.
+    template <class T>
+    void start(tacet_task* beside, const task<T>& body)
+    {
+        launch(beside, body.get().promise(), body.get(), {});
+    }
+    template <class T>
+    void start_owned(tacet_task* beside, task<T>&& body)
+    {
+        launch(beside, body.get().promise(), body.get(), body.get());
+        (void)body.release();
+    }
+
+    void cancel() noexcept
+    {
+        for (child* each = children_; each != nullptr; each = each->next)
+            tacet_task_cancel(&each->scheduled.task);
+    }
+
+    // Waits until all have ended. A cancel of the waiter is handed to the children, which then end with it.
+    class [[nodiscard]] awaiter {
+    public:
+        explicit awaiter(nursery& awaited) noexcept : nursery_(&awaited) {}
+        bool await_ready() const noexcept { return nursery_->empty(); }
+
+        template <tacet_promise Promise>
+        void await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
+        {
+            tacet_task* task = awaiting.promise().task;
+            task->context = awaiting.address();
+            nursery_->waiter_ = task;
+            if (tacet_task_take_cancel(task))
+                nursery_->cancel();
+            tacet_task_park(task, nursery_, on_cancel);
+        }
+        void await_resume() const noexcept {}
+
+    private:
+        nursery* nursery_;
+    };
+    awaiter wait() noexcept { return awaiter(*this); }
+
+private:
+    static void on_cancel(tacet_task* waiter)
+    {
+        static_cast<nursery*>(waiter->waiting_for)->cancel();
+        waiter->on_cancel = on_cancel; // it still waits, and may be cancelled again
+    }
+
+    void launch(tacet_task* beside, promise_base& outcome, std::coroutine_handle<> body, std::coroutine_handle<> owned)
+    {
+        child* born = static_cast<child*>(frame_allocate(sizeof(child)));
+        ::new (born) child{};
+        born->scheduled.task.runnable.run = run_coroutine;
+        born->scheduled.task.switcher_ops = &coroutine_ops;
+        born->scheduled.task.priority = beside->priority;
+        born->scheduled.task.ioprio = beside->ioprio;
+        born->scheduled.task.context = body.address();
+        born->scheduled.finished = finished;
+        born->scheduled.abandoned = abandoned;
+        born->parent = this;
+        born->owned = owned;
+        born->outcome = &outcome;
+        outcome.task = &born->scheduled.task;
+        const tacet_result r = tacet_task_attach(beside->executor, &born->scheduled.task);
+        if (r < 0) [[unlikely]] {
+            frame_deallocate(born, sizeof(child));
+            throw_error(r, "spawn");
+        }
+        born->next = children_;
+        if (children_ != nullptr)
+            children_->previous = born;
+        children_ = born;
+    }
+
+    static child& of(root& self) noexcept { return reinterpret_cast<child&>(self); }
+
+    static void destroy(child& dead) noexcept
+    {
+        if (dead.owned)
+            dead.owned.destroy();
+        if (dead.scheduled.task.ticks != nullptr)
+            tacet_task_finish(&dead.scheduled.task);
+        frame_deallocate(&dead, sizeof(child));
+    }
+
+    void unlink(child& gone) noexcept
+    {
+        (gone.previous != nullptr ? gone.previous->next : children_) = gone.next;
+        if (gone.next != nullptr)
+            gone.next->previous = gone.previous;
+    }
+
+    // A child's frame goes when its siblings may already be cancelled, but before the waiter goes on.
+    static void finished(root& self) noexcept
+    {
+        child& ended = of(self);
+        nursery& parent = *ended.parent;
+        parent.unlink(ended);
+        if (ended.outcome->error && !parent.first_error_) {
+            parent.first_error_ = ended.outcome->error;
+            parent.cancel();
+        }
+        destroy(ended);
+        if (parent.children_ == nullptr && parent.waiter_ != nullptr)
+            tacet_task_unpark(std::exchange(parent.waiter_, nullptr), 0);
+    }
+    static void abandoned(root& self) noexcept
+    {
+        child& left = of(self);
+        if (left.parent != nullptr)
+            left.parent->unlink(left);
+        destroy(left);
+    }
+
+    child* children_ = nullptr;
+    tacet_task* waiter_ = nullptr;
+    std::exception_ptr first_error_{};
+};
+
+} // namespace tacet::detail
+
+#endif

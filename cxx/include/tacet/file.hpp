@@ -1,0 +1,594 @@
+// Files, and what has a path.
+//
+// A location is a path, or at(dir, path): relative to an open directory. Memory that an operation names (the buffer, the
+// vectors) must live until its await has ended; paths are kept by the operation itself. Values and errors are those of
+// the system calls named.
+#ifndef TACET_FILE_HPP
+#define TACET_FILE_HPP
+
+#include <tacet/file.h>
+#include <tacet/op.hpp>
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace tacet {
+
+class file;
+
+class location {
+public:
+    location(const char* path) : path_(path) {}
+    location(std::string path) noexcept : path_(std::move(path)) {}
+    location(std::string_view path) : path_(path) {}
+    location(const std::filesystem::path& path) : path_(path.native()) {}
+    location(int dir, std::string path) noexcept : dir_(dir), path_(std::move(path)) {}
+
+    int dir() const noexcept { return dir_; }
+    const char* path() const noexcept { return path_.c_str(); }
+    std::string quoted() const { return '"' + path_ + '"'; }
+
+private:
+    int dir_ = AT_FDCWD;
+    std::string path_;
+};
+
+namespace detail {
+
+// "read "/etc/passwd"", by asking the kernel for the name: only an error pays for it.
+inline std::string describe_descriptor(const char* what, int fd)
+{
+    const std::string link = "/proc/self/fd/" + std::to_string(fd);
+    std::string name(4096, '\0');
+    const ssize_t length = ::readlink(link.c_str(), name.data(), name.size());
+    if (length <= 0 || name[0] != '/')
+        return std::string(what) + " descriptor " + std::to_string(fd);
+    name.resize(static_cast<std::size_t>(length));
+    return std::string(what) + " \"" + name + '"';
+}
+
+struct void_value {
+    using value_type = void;
+    void value(tacet_result) const noexcept {}
+};
+
+struct size_value {
+    using value_type = std::size_t;
+    std::size_t value(tacet_result r) const noexcept { return static_cast<std::size_t>(r); }
+};
+
+} // namespace detail
+
+struct read_request : detail::size_value {
+    static constexpr unsigned opcode = IORING_OP_READ;
+    int fd;
+    void* buffer;
+    std::size_t bytes;
+    std::uint64_t offset;
+
+    read_request(int fd_, std::span<std::byte> into, std::uint64_t offset_) noexcept
+        : fd(fd_), buffer(into.data()), bytes(into.size()), offset(offset_)
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_read(sqe, fd, buffer, bytes, offset);
+    }
+    std::string describe() const { return detail::describe_descriptor("read", fd); }
+};
+
+struct write_request : detail::size_value {
+    static constexpr unsigned opcode = IORING_OP_WRITE;
+    int fd;
+    const void* buffer;
+    std::size_t bytes;
+    std::uint64_t offset;
+
+    write_request(int fd_, std::span<const std::byte> from, std::uint64_t offset_) noexcept
+        : fd(fd_), buffer(from.data()), bytes(from.size()), offset(offset_)
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_write(sqe, fd, buffer, bytes, offset);
+    }
+    std::string describe() const { return detail::describe_descriptor("write", fd); }
+};
+
+struct readv_request : detail::size_value {
+    static constexpr unsigned opcode = IORING_OP_READV;
+    int fd;
+    std::span<const iovec> vectors;
+    std::uint64_t offset;
+
+    readv_request(int fd_, std::span<const iovec> into, std::uint64_t offset_) noexcept
+        : fd(fd_), vectors(into), offset(offset_)
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_readv(sqe, fd, vectors.data(), vectors.size(), offset);
+    }
+    std::string describe() const { return detail::describe_descriptor("readv", fd); }
+};
+
+struct writev_request : detail::size_value {
+    static constexpr unsigned opcode = IORING_OP_WRITEV;
+    int fd;
+    std::span<const iovec> vectors;
+    std::uint64_t offset;
+
+    writev_request(int fd_, std::span<const iovec> from, std::uint64_t offset_) noexcept
+        : fd(fd_), vectors(from), offset(offset_)
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_writev(sqe, fd, vectors.data(), vectors.size(), offset);
+    }
+    std::string describe() const { return detail::describe_descriptor("writev", fd); }
+};
+
+struct close_request : detail::void_value {
+    static constexpr unsigned opcode = IORING_OP_CLOSE;
+    static constexpr bool cancellable = false;
+    tacet_file* closed;
+
+    explicit close_request(tacet_file* closed_) noexcept : closed(closed_) {}
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_close(sqe, std::exchange(closed->fd, -1));
+    }
+    std::string describe() const { return "close"; }
+};
+
+struct sync_request : detail::void_value {
+    static constexpr unsigned opcode = IORING_OP_FSYNC;
+    tacet_file* synced;
+    unsigned flags;
+
+    sync_request(tacet_file* synced_, unsigned flags_) noexcept : synced(synced_), flags(flags_) {}
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return synced->sync_error < 0 ? synced->sync_error : tacet_prepare_fsync(sqe, synced->fd, flags);
+    }
+    // The kernel marks pages clean after a failed sync: it stays failed.
+    void failed(tacet_result r) const noexcept
+    {
+        if (r != -ECANCELED)
+            synced->sync_error = static_cast<int>(r);
+    }
+    std::string describe() const
+    {
+        return detail::describe_descriptor(flags & IORING_FSYNC_DATASYNC ? "fdatasync" : "fsync", synced->fd);
+    }
+};
+
+struct allocate_request : detail::void_value {
+    static constexpr unsigned opcode = IORING_OP_FALLOCATE;
+    int fd;
+    int mode;
+    std::uint64_t offset, bytes;
+
+    allocate_request(int fd_, int mode_, std::uint64_t offset_, std::uint64_t bytes_) noexcept
+        : fd(fd_), mode(mode_), offset(offset_), bytes(bytes_)
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_fallocate(sqe, fd, mode, offset, bytes);
+    }
+    std::string describe() const { return detail::describe_descriptor("fallocate", fd); }
+};
+
+struct truncate_request : detail::void_value {
+    static constexpr unsigned opcode = TACET_OPCODE_FTRUNCATE;
+    int fd;
+    std::uint64_t bytes;
+
+    truncate_request(int fd_, std::uint64_t bytes_) noexcept : fd(fd_), bytes(bytes_) {}
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept { return tacet_prepare_ftruncate(sqe, fd, bytes); }
+    std::string describe() const { return detail::describe_descriptor("ftruncate", fd); }
+};
+
+struct stat_request {
+    using value_type = struct statx;
+    static constexpr unsigned opcode = IORING_OP_STATX;
+    location of;
+    int flags;
+    unsigned mask;
+    struct statx status{};
+
+    stat_request(location of_, int flags_, unsigned mask_) noexcept : of(std::move(of_)), flags(flags_), mask(mask_) {}
+    tacet_result prepare(io_uring_sqe* sqe) noexcept
+    {
+        return tacet_prepare_statx(sqe, of.dir(), of.path(), flags, mask, &status);
+    }
+    struct statx value(tacet_result) const noexcept { return status; }
+    std::string describe() const
+    {
+        return *of.path() == '\0' ? detail::describe_descriptor("stat", of.dir()) : "stat " + of.quoted();
+    }
+};
+
+// Plain calls: what io_uring does not have. They touch metadata only.
+struct seek_call {
+    using value_type = std::uint64_t;
+    tacet_file sought;
+    std::int64_t offset;
+    int whence;
+
+    seek_call(const tacet_file& sought_, std::int64_t offset_, int whence_) noexcept
+        : sought(sought_), offset(offset_), whence(whence_)
+    {
+    }
+    tacet_result call(tacet_task* task) const noexcept { return tacet_file_seek(task, &sought, offset, whence); }
+    std::uint64_t value(tacet_result r) const noexcept { return static_cast<std::uint64_t>(r); }
+    std::string describe() const { return detail::describe_descriptor("seek", sought.fd); }
+};
+
+struct read_directory_call : detail::size_value {
+    tacet_file dir;
+    std::span<std::byte> buffer;
+
+    read_directory_call(const tacet_file& dir_, std::span<std::byte> buffer_) noexcept : dir(dir_), buffer(buffer_) {}
+    tacet_result call(tacet_task* task) const noexcept
+    {
+        return tacet_directory_read(task, &dir, buffer.data(), buffer.size());
+    }
+    std::string describe() const { return detail::describe_descriptor("read directory", dir.fd); }
+};
+
+// An open file. Move-only; one that dies open is closed by an operation nobody waits for.
+class file {
+public:
+    file() noexcept {}
+    // Takes a descriptor over. executor: where it is closed if nobody does; null: by close(2).
+    file(int fd, unsigned flags, tacet_executor* executor) noexcept : file_{fd, flags, 0}, executor_(executor) {}
+    file(file&& other) noexcept
+        : file_(std::exchange(other.file_, tacet_file{-1, 0, 0})), executor_(other.executor_)
+    {
+    }
+    file& operator=(file&& other) noexcept
+    {
+        std::swap(file_, other.file_);
+        std::swap(executor_, other.executor_);
+        return *this;
+    }
+    ~file()
+    {
+        if (file_.fd >= 0)
+            tacet_file_close_detached(executor_, &file_);
+    }
+
+    explicit operator bool() const noexcept { return file_.fd >= 0; }
+    int fd() const noexcept { return file_.fd; }
+    tacet_file& get() noexcept { return file_; }
+    const tacet_file& get() const noexcept { return file_; }
+    int release() noexcept { return std::exchange(file_.fd, -1); }
+
+    // pread(2), pwrite(2): the number of bytes, short counts are normal; 0 is the end. The default offset is the file's
+    // own position. At most INT_MAX bytes, else invalid_argument.
+    static constexpr std::uint64_t own_position = UINT64_MAX;
+    operation<read_request> read(std::span<std::byte> into, std::uint64_t offset = own_position) const noexcept
+    {
+        return operation<read_request>(read_request(file_.fd, into, offset));
+    }
+    operation<write_request> write(std::span<const std::byte> from, std::uint64_t offset = own_position) const noexcept
+    {
+        return operation<write_request>(write_request(file_.fd, from, offset));
+    }
+    operation<readv_request> readv(std::span<const iovec> into, std::uint64_t offset = own_position) const noexcept
+    {
+        return operation<readv_request>(readv_request(file_.fd, into, offset));
+    }
+    operation<writev_request> writev(std::span<const iovec> from, std::uint64_t offset = own_position) const noexcept
+    {
+        return operation<writev_request>(writev_request(file_.fd, from, offset));
+    }
+
+    // Never cancelled; the file is closed from then on, whatever comes of it.
+    operation<close_request> close() noexcept { return operation<close_request>(close_request(&file_)); }
+
+    // fsync(2), fdatasync(2). One that failed stays failed.
+    operation<sync_request> sync() noexcept { return operation<sync_request>(sync_request(&file_, 0)); }
+    operation<sync_request> datasync() noexcept
+    {
+        return operation<sync_request>(sync_request(&file_, IORING_FSYNC_DATASYNC));
+    }
+
+    // fallocate(2).
+    operation<allocate_request> allocate(int mode, std::uint64_t offset, std::uint64_t bytes) const noexcept
+    {
+        return operation<allocate_request>(allocate_request(file_.fd, mode, offset, bytes));
+    }
+    // ftruncate(2). operation_not_supported before Linux 6.9.
+    operation<truncate_request> truncate(std::uint64_t bytes) const noexcept
+    {
+        return operation<truncate_request>(truncate_request(file_.fd, bytes));
+    }
+    // statx(2) of this file.
+    operation<stat_request> stat(unsigned mask = STATX_BASIC_STATS) const
+    {
+        return operation<stat_request>(stat_request(location(file_.fd, ""), AT_EMPTY_PATH, mask));
+    }
+
+    // lseek(2), for SEEK_DATA and SEEK_HOLE. May wait for the disk.
+    plain_call<seek_call> seek(std::int64_t offset, int whence) const
+    {
+        return plain_call<seek_call>(seek_call(file_, offset, whence));
+    }
+    // getdents64(2): fills buffer with linux_dirent64 records; the number of bytes, 0 at the end. May wait for the disk.
+    plain_call<read_directory_call> read_directory(std::span<std::byte> buffer) const
+    {
+        return plain_call<read_directory_call>(read_directory_call(file_, buffer));
+    }
+
+private:
+    tacet_file file_{-1, 0, 0};
+    tacet_executor* executor_ = nullptr;
+};
+
+// A path relative to an open directory. The directory must stay open until the operation has ended.
+inline location at(const file& dir, std::string path = "")
+{
+    return location(dir.fd(), std::move(path));
+}
+
+struct open_request {
+    using value_type = file;
+    static constexpr unsigned opcode = IORING_OP_OPENAT2;
+    location opened;
+    open_how how;
+    tacet_executor* executor = nullptr;
+
+    open_request(location opened_, const open_how& how_) noexcept : opened(std::move(opened_)), how(how_) {}
+    void bind(tacet_executor* on) noexcept { executor = on; }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_open(sqe, opened.dir(), opened.path(), &how);
+    }
+    file value(tacet_result r) const noexcept
+    {
+        return file(static_cast<int>(r), static_cast<unsigned>(how.flags), executor);
+    }
+    std::string describe() const { return "open " + opened.quoted(); }
+};
+
+// openat2(2). O_CLOEXEC is added.
+inline operation<open_request> open(location path, int flags, mode_t mode = 0)
+{
+    open_how how{};
+    how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
+    how.mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0;
+    return operation<open_request>(open_request(std::move(path), how));
+}
+inline operation<open_request> open(location path, const open_how& how)
+{
+    return operation<open_request>(open_request(std::move(path), how));
+}
+
+// statx(2); flags AT_...
+inline operation<stat_request> stat(location of, int flags = 0, unsigned mask = STATX_BASIC_STATS)
+{
+    return operation<stat_request>(stat_request(std::move(of), flags, mask));
+}
+
+struct rename_request : detail::void_value {
+    static constexpr unsigned opcode = IORING_OP_RENAMEAT;
+    location from, to;
+    unsigned flags;
+
+    rename_request(location from_, location to_, unsigned flags_) noexcept
+        : from(std::move(from_)), to(std::move(to_)), flags(flags_)
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_rename(sqe, from.dir(), from.path(), to.dir(), to.path(), flags);
+    }
+    std::string describe() const { return "rename " + from.quoted() + " to " + to.quoted(); }
+};
+
+// renameat2(2).
+inline operation<rename_request> rename(location from, location to, unsigned flags = 0)
+{
+    return operation<rename_request>(rename_request(std::move(from), std::move(to), flags));
+}
+
+struct unlink_request : detail::void_value {
+    static constexpr unsigned opcode = IORING_OP_UNLINKAT;
+    location unlinked;
+    int flags;
+
+    unlink_request(location unlinked_, int flags_) noexcept : unlinked(std::move(unlinked_)), flags(flags_) {}
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_unlink(sqe, unlinked.dir(), unlinked.path(), flags);
+    }
+    std::string describe() const { return "unlink " + unlinked.quoted(); }
+};
+
+// unlinkat(2); AT_REMOVEDIR for a directory.
+inline operation<unlink_request> unlink(location path, int flags = 0)
+{
+    return operation<unlink_request>(unlink_request(std::move(path), flags));
+}
+
+struct mkdir_request : detail::void_value {
+    static constexpr unsigned opcode = IORING_OP_MKDIRAT;
+    location made;
+    mode_t mode;
+
+    mkdir_request(location made_, mode_t mode_) noexcept : made(std::move(made_)), mode(mode_) {}
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_mkdir(sqe, made.dir(), made.path(), mode);
+    }
+    std::string describe() const { return "mkdir " + made.quoted(); }
+};
+
+// mkdirat(2).
+inline operation<mkdir_request> mkdir(location path, mode_t mode = 0777)
+{
+    return operation<mkdir_request>(mkdir_request(std::move(path), mode));
+}
+
+struct symlink_request : detail::void_value {
+    static constexpr unsigned opcode = IORING_OP_SYMLINKAT;
+    std::string target;
+    location made;
+
+    symlink_request(std::string target_, location made_) noexcept : target(std::move(target_)), made(std::move(made_))
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_symlink(sqe, target.c_str(), made.dir(), made.path());
+    }
+    std::string describe() const { return "symlink " + made.quoted(); }
+};
+
+// symlinkat(2): a link at path that says target.
+inline operation<symlink_request> symlink(std::string target, location path)
+{
+    return operation<symlink_request>(symlink_request(std::move(target), std::move(path)));
+}
+
+struct link_request : detail::void_value {
+    static constexpr unsigned opcode = IORING_OP_LINKAT;
+    location from, to;
+    int flags;
+
+    link_request(location from_, location to_, int flags_) noexcept
+        : from(std::move(from_)), to(std::move(to_)), flags(flags_)
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_link(sqe, from.dir(), from.path(), to.dir(), to.path(), flags);
+    }
+    std::string describe() const { return "link " + from.quoted() + " to " + to.quoted(); }
+};
+
+// linkat(2).
+inline operation<link_request> link(location from, location to, int flags = 0)
+{
+    return operation<link_request>(link_request(std::move(from), std::move(to), flags));
+}
+
+// Plain calls on paths; at(file) with an empty path means that file itself.
+
+struct readlink_call {
+    using value_type = std::string;
+    location of;
+    std::string target{};
+
+    explicit readlink_call(location of_) noexcept : of(std::move(of_)) {}
+    tacet_result call(tacet_task* task)
+    {
+        const tacet_file dir{of.dir(), 0, 0};
+        target.resize(256);
+        for (;;) {
+            const tacet_result r = tacet_path_readlink(task, &dir, of.path(), target.data(), target.size());
+            if (r < 0 || static_cast<std::size_t>(r) < target.size())
+                return r;
+            target.resize(2 * target.size());
+        }
+    }
+    std::string value(tacet_result r)
+    {
+        target.resize(static_cast<std::size_t>(r));
+        return std::move(target);
+    }
+    std::string describe() const { return "readlink " + of.quoted(); }
+};
+
+// readlinkat(2).
+inline plain_call<readlink_call> readlink(location path)
+{
+    return plain_call<readlink_call>(readlink_call(std::move(path)));
+}
+
+struct chmod_call : detail::void_value {
+    location changed;
+    mode_t mode;
+    int flags;
+
+    chmod_call(location changed_, mode_t mode_, int flags_) noexcept
+        : changed(std::move(changed_)), mode(mode_), flags(flags_)
+    {
+    }
+    tacet_result call(tacet_task* task) const noexcept
+    {
+        const tacet_file dir{changed.dir(), 0, 0};
+        return tacet_path_chmod(task, &dir, changed.path(), mode, flags);
+    }
+    std::string describe() const { return "chmod " + changed.quoted(); }
+};
+
+// fchmodat(2).
+inline plain_call<chmod_call> chmod(location path, mode_t mode, int flags = 0)
+{
+    return plain_call<chmod_call>(chmod_call(std::move(path), mode, flags));
+}
+
+struct chown_call : detail::void_value {
+    location changed;
+    uid_t owner;
+    gid_t group;
+    int flags;
+
+    chown_call(location changed_, uid_t owner_, gid_t group_, int flags_) noexcept
+        : changed(std::move(changed_)), owner(owner_), group(group_), flags(flags_)
+    {
+    }
+    tacet_result call(tacet_task* task) const noexcept
+    {
+        const tacet_file dir{changed.dir(), 0, 0};
+        return tacet_path_chown(task, &dir, changed.path(), owner, group, flags);
+    }
+    std::string describe() const { return "chown " + changed.quoted(); }
+};
+
+// fchownat(2).
+inline plain_call<chown_call> chown(location path, uid_t owner, gid_t group, int flags = 0)
+{
+    return plain_call<chown_call>(chown_call(std::move(path), owner, group, flags));
+}
+
+struct set_times_call : detail::void_value {
+    location changed;
+    timespec times[2];
+    int flags;
+
+    set_times_call(location changed_, const timespec& accessed, const timespec& modified, int flags_) noexcept
+        : changed(std::move(changed_)), times{accessed, modified}, flags(flags_)
+    {
+    }
+    tacet_result call(tacet_task* task) const noexcept
+    {
+        const tacet_file dir{changed.dir(), 0, 0};
+        return tacet_path_set_times(task, &dir, changed.path(), times, flags);
+    }
+    std::string describe() const { return "set times of " + changed.quoted(); }
+};
+
+// utimensat(2).
+inline plain_call<set_times_call> set_times(location path, const timespec& accessed, const timespec& modified,
+                                            int flags = 0)
+{
+    return plain_call<set_times_call>(set_times_call(std::move(path), accessed, modified, flags));
+}
+
+} // namespace tacet
+
+#endif

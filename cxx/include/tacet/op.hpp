@@ -1,0 +1,256 @@
+// operation<Request>: the one awaitable behind every operation.
+//
+// A request says what is asked for: its arguments, the SQE (by the C core's prepare functions), its value, its name. All
+// else is here, so that adding an operation is a few lines:
+//
+//     struct nop_request {
+//         using value_type = void;
+//         static constexpr unsigned opcode = IORING_OP_NOP;
+//         tacet_result prepare(io_uring_sqe* sqe) const noexcept { return tacet_prepare_nop(sqe); }
+//         void value(tacet_result) const noexcept {}
+//         std::string describe() const { return "nop"; }
+//     };
+//
+// The memory that a request names must live until the await ends, which it does of itself in a co_await expression.
+// An operation may be moved until it is awaited. It is a CANCELLATION POINT: a task that was cancelled finds
+// operation_canceled.
+#ifndef TACET_OP_HPP
+#define TACET_OP_HPP
+
+#include <tacet/op.h>
+#include <tacet/task.hpp>
+
+namespace tacet {
+
+namespace detail {
+
+template <class Request>
+concept ring_request = requires { Request::opcode; };
+
+template <class Request>
+constexpr bool is_cancellable() noexcept
+{
+    if constexpr (requires { Request::cancellable; })
+        return Request::cancellable;
+    else
+        return true;
+}
+
+// 0: the task is parked, and wakes when the op has ended. Below: nothing was started.
+template <class Request>
+inline tacet_result start_and_park(tacet_op& op, Request& request, tacet_task* task) noexcept
+{
+    constexpr bool cancellable = is_cancellable<Request>();
+    if constexpr (requires { request.bind(task->executor); })
+        request.bind(task->executor);
+    if (cancellable && tacet_task_take_cancel(task))
+        return -ECANCELED;
+    if constexpr (ring_request<Request>) {
+        io_uring_sqe* sqe;
+        tacet_result r = tacet_op_begin(task->executor, Request::opcode, &sqe);
+        if (r == 0) [[likely]]
+            r = request.prepare(sqe);
+        if (r == 0) [[likely]]
+            tacet_op_commit_and_park(&op, task, Request::opcode, sqe, cancellable);
+        return r;
+    } else {
+        return request.park(&op, task);
+    }
+}
+
+} // namespace detail
+
+template <class Request>
+class [[nodiscard]] operation {
+public:
+    using value_type = typename Request::value_type;
+
+    explicit operation(Request request) noexcept(std::is_nothrow_move_constructible_v<Request>)
+        : request_(std::move(request))
+    {
+        op_.state = TACET_OP_IDLE;
+    }
+    operation(operation&& other) noexcept(std::is_nothrow_move_constructible_v<Request>)
+        : request_(std::move(other.request_))
+    {
+        TACET_ASSERT(other.op_.state == TACET_OP_IDLE);
+        op_.state = TACET_OP_IDLE;
+    }
+    operation& operator=(operation&&) = delete;
+    ~operation() { TACET_ASSERT(op_.state != TACET_OP_IN_FLIGHT); }
+
+    bool await_ready() const noexcept { return false; }
+
+    // What could not be started comes back through the ready queue, like what could.
+    template <tacet_promise Promise>
+    void await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
+    {
+        tacet_task* task = awaiting.promise().task;
+        task->context = awaiting.address();
+        const tacet_result r = detail::start_and_park(op_, request_, task);
+        if (r < 0) [[unlikely]] {
+            op_.result = r;
+            tacet_task_requeue(task);
+        }
+    }
+
+    value_type await_resume()
+    {
+        if (op_.result < 0) [[unlikely]] {
+            note_failure();
+            throw_error(op_.result, request_.describe());
+        }
+        return request_.value(op_.result);
+    }
+
+    // For as_result(), and for when_all().
+    result<value_type> take_result()
+    {
+        if (op_.result < 0) {
+            note_failure();
+            return unexpected(error_of(op_.result));
+        }
+        if constexpr (std::is_void_v<value_type>) {
+            request_.value(op_.result);
+            return {};
+        } else {
+            return request_.value(op_.result);
+        }
+    }
+    tacet_op& op() noexcept { return op_; }
+    Request& request() noexcept { return request_; }
+
+private:
+    void note_failure()
+    {
+        if constexpr (requires { request_.failed(op_.result); })
+            request_.failed(op_.result);
+    }
+
+    Request request_;
+    tacet_op op_;
+};
+
+// A plain system call behind the same interface: it does not suspend, but lets the others have their turn every so often.
+template <class Request>
+class [[nodiscard]] plain_call {
+public:
+    using value_type = typename Request::value_type;
+
+    explicit plain_call(Request request) : request_(std::move(request)) {}
+    bool await_ready() const noexcept { return false; }
+
+    template <tacet_promise Promise>
+    bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
+    {
+        tacet_task* task = awaiting.promise().task;
+        result_ = request_.call(task);
+        if (detail::may_go_on(task)) [[likely]]
+            return false;
+        detail::requeue(task, awaiting);
+        return true;
+    }
+
+    value_type await_resume()
+    {
+        if (result_ < 0) [[unlikely]]
+            throw_error(result_, request_.describe());
+        return request_.value(result_);
+    }
+
+    result<value_type> take_result()
+    {
+        if (result_ < 0)
+            return unexpected(error_of(result_));
+        if constexpr (std::is_void_v<value_type>)
+            return {};
+        else
+            return request_.value(result_);
+    }
+
+private:
+    Request request_;
+    tacet_result result_ = 0;
+};
+
+// Awaits the same and returns a result<T> instead of throwing.
+template <class Awaiter>
+class [[nodiscard]] as_result_awaiter {
+public:
+    explicit as_result_awaiter(Awaiter awaiter) : awaiter_(std::move(awaiter)) {}
+    bool await_ready() { return awaiter_.await_ready(); }
+
+    template <tacet_promise Promise>
+    auto await_suspend(std::coroutine_handle<Promise> awaiting)
+    {
+        return awaiter_.await_suspend(awaiting);
+    }
+    auto await_resume() { return awaiter_.take_result(); }
+
+private:
+    Awaiter awaiter_;
+};
+
+template <class Awaitable>
+auto as_result(Awaitable awaitable)
+{
+    return as_result_awaiter<Awaitable>(std::move(awaitable));
+}
+
+// A task is kept alive by the awaiter that awaits it.
+template <class T>
+class [[nodiscard]] as_result_task {
+public:
+    explicit as_result_task(task<T> awaited) noexcept : task_(std::move(awaited)) {}
+    bool await_ready() const noexcept { return false; }
+
+    template <tacet_promise Promise>
+    auto await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
+    {
+        return task_.operator co_await().await_suspend(awaiting);
+    }
+    result<T> await_resume() { return task_.operator co_await().take_result(); }
+
+private:
+    task<T> task_;
+};
+
+template <class T>
+auto as_result(task<T> awaited)
+{
+    return as_result_task<T>(std::move(awaited));
+}
+
+struct nop_request {
+    using value_type = void;
+    static constexpr unsigned opcode = IORING_OP_NOP;
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept { return tacet_prepare_nop(sqe); }
+    void value(tacet_result) const noexcept {}
+    std::string describe() const { return "nop"; }
+};
+
+// No operation, through the ring.
+inline operation<nop_request> nop()
+{
+    return operation<nop_request>(nop_request{});
+}
+
+struct poll_request {
+    using value_type = unsigned;
+    static constexpr unsigned opcode = IORING_OP_POLL_ADD;
+    int fd;
+    unsigned events;
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept { return tacet_prepare_poll(sqe, fd, events); }
+    unsigned value(tacet_result r) const noexcept { return static_cast<unsigned>(r); }
+    std::string describe() const { return "poll " + std::to_string(fd); }
+};
+
+// Waits for poll(2) events on a descriptor, once; the events that are there.
+inline operation<poll_request> poll(int fd, unsigned events)
+{
+    return operation<poll_request>(poll_request{fd, events});
+}
+
+} // namespace tacet
+
+#endif

@@ -1,0 +1,79 @@
+// with_scope(body): children that end before the scope does.
+//
+// A coroutine's destructor cannot await, so a scope is no object on its own:
+//
+//     auto body = [&](tacet::scope& scope) -> tacet::task<void> {
+//         for (const std::string& path : paths)
+//             scope.spawn(sum_one(path));
+//         co_return;
+//     };
+//     co_await tacet::with_scope(body);     // ends when the body and all that it spawned have ended
+#ifndef TACET_SCOPE_HPP
+#define TACET_SCOPE_HPP
+
+#include <tacet/detail/nursery.hpp>
+#include <tacet/executor.hpp>
+
+#include <variant>
+
+namespace tacet {
+
+// For the body and whatever runs in the scope.
+class scope {
+public:
+    explicit scope(tacet_task* self) noexcept : self_(self) {}
+    scope(const scope&) = delete;
+    scope& operator=(const scope&) = delete;
+
+    // Starts a child, with the priorities of the task that opened the scope. If an exception leaves it, the other
+    // children are cancelled, and with_scope throws the exception when all have ended.
+    template <class T>
+    void spawn(task<T> body)
+    {
+        children_.start_owned(self_, std::move(body));
+    }
+
+    // Cancels what runs in the scope now, not the body.
+    void cancel() noexcept { children_.cancel(); }
+
+    tacet_task* opener() const noexcept { return self_; }
+    detail::nursery& children() noexcept { return children_; }
+
+private:
+    tacet_task* self_;
+    detail::nursery children_;
+};
+
+// What the body returned, when all children have ended. An exception of the body, or the first of a child, cancels the
+// children and is thrown after they have ended. A cancel of the awaiting task reaches the body where it waits, then
+// the children.
+template <class Body>
+auto with_scope(Body body) -> std::invoke_result_t<Body&, scope&>
+{
+    using value_type = typename std::invoke_result_t<Body&, scope&>::value_type;
+    tacet_task* self = co_await this_task();
+    scope children(self);
+    task<value_type> inner = body(children);
+    std::exception_ptr error;
+    std::optional<std::conditional_t<std::is_void_v<value_type>, std::monostate, value_type>> value;
+    try {
+        if constexpr (std::is_void_v<value_type>)
+            co_await inner;
+        else
+            value.emplace(co_await inner);
+    } catch (...) {
+        error = std::current_exception();
+        children.cancel();
+    }
+    co_await children.children().wait();
+    if (error == nullptr)
+        error = children.children().first_error();
+    if (error != nullptr)
+        std::rethrow_exception(error);
+    if constexpr (!std::is_void_v<value_type>)
+        co_return *std::move(value);
+}
+
+} // namespace tacet
+
+#endif

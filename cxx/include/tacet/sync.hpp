@@ -1,0 +1,107 @@
+// semaphore: bounds how many tasks do something at once. For the tasks of one executor, C tasks among them.
+#ifndef TACET_SYNC_HPP
+#define TACET_SYNC_HPP
+
+#include <tacet/op.hpp>
+#include <tacet/sync.h>
+
+namespace tacet {
+
+// Waiters are served in the order of their coming. It must outlive those that wait for it.
+class semaphore {
+public:
+    explicit semaphore(std::uint64_t available) noexcept { tacet_semaphore_init(&semaphore_, available); }
+    semaphore(const semaphore&) = delete;
+    semaphore& operator=(const semaphore&) = delete;
+    ~semaphore() = default;
+
+    // Gives back what was acquired, when it goes.
+    class permit {
+    public:
+        explicit permit(semaphore* from) noexcept : from_(from) {}
+        permit(permit&& other) noexcept : from_(std::exchange(other.from_, nullptr)) {}
+        permit& operator=(permit&& other) noexcept
+        {
+            std::swap(from_, other.from_);
+            return *this;
+        }
+        ~permit()
+        {
+            if (from_ != nullptr)
+                from_->release();
+        }
+
+    private:
+        semaphore* from_;
+    };
+
+    class [[nodiscard]] awaiter {
+    public:
+        explicit awaiter(semaphore& awaited) noexcept : semaphore_(&awaited.semaphore_) {}
+        bool await_ready() const noexcept { return false; }
+
+        template <tacet_promise Promise>
+        bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
+        {
+            task_ = awaiting.promise().task;
+            task_->context = awaiting.address();
+            if (tacet_task_take_cancel(task_)) {
+                task_->wake_result = -ECANCELED;
+                return false;
+            }
+            if (!tacet_semaphore_try_acquire(semaphore_)) {
+                tacet_semaphore_park(task_, semaphore_);
+                return true;
+            }
+            task_->wake_result = 0;
+            if (detail::may_go_on(task_)) [[likely]]
+                return false;
+            tacet_task_requeue(task_);
+            return true;
+        }
+        void await_resume() const
+        {
+            if (task_->wake_result < 0) [[unlikely]]
+                throw_error(task_->wake_result, "semaphore acquire");
+        }
+        result<void> take_result() const
+        {
+            if (task_->wake_result < 0)
+                return unexpected(error_of(task_->wake_result));
+            return {};
+        }
+
+    protected:
+        tacet_semaphore* semaphore_;
+        tacet_task* task_ = nullptr;
+    };
+
+    class [[nodiscard]] permit_awaiter : public awaiter {
+    public:
+        explicit permit_awaiter(semaphore& awaited) noexcept : awaiter(awaited), from_(&awaited) {}
+        permit await_resume() const
+        {
+            awaiter::await_resume();
+            return permit(from_);
+        }
+
+    private:
+        semaphore* from_;
+    };
+
+    // CANCELLATION POINT.
+    awaiter acquire() noexcept { return awaiter(*this); }
+    // The same; what it returns gives back.
+    permit_awaiter acquire_permit() noexcept { return permit_awaiter(*this); }
+
+    bool try_acquire() noexcept { return tacet_semaphore_try_acquire(&semaphore_); }
+    void release(std::uint64_t count = 1) noexcept { tacet_semaphore_release(&semaphore_, count); }
+    tacet_semaphore* get() noexcept { return &semaphore_; }
+
+private:
+    tacet_semaphore semaphore_;
+};
+
+} // namespace tacet
+
+#endif

@@ -1,0 +1,17 @@
+// All of tacet's C++ interface.
+#ifndef TACET_TACET_HPP
+#define TACET_TACET_HPP
+
+#include <tacet/error.hpp>
+#include <tacet/executor.hpp>
+#include <tacet/file.hpp>
+#include <tacet/format.hpp>
+#include <tacet/native_task.hpp>
+#include <tacet/op.hpp>
+#include <tacet/scope.hpp>
+#include <tacet/sync.hpp>
+#include <tacet/task.hpp>
+#include <tacet/time.hpp>
+#include <tacet/when_all.hpp>
+
+#endif

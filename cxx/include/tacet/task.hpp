@@ -1,0 +1,245 @@
+// task<T>: a coroutine that starts when it is awaited or spawned.
+//
+// Each root (a spawned task, or one given to executor.run) has one tacet_task of the C core; what the root awaits shares
+// it, so co_await of a task<T> costs a symmetric transfer and no scheduling. Everything of a root runs on the thread of
+// its executor.
+#ifndef TACET_TASK_HPP
+#define TACET_TASK_HPP
+
+#include <tacet/detail/frame_pool.hpp>
+#include <tacet/error.hpp>
+#include <tacet/inline/executor.h>
+#include <tacet/switcher_interface.h>
+
+#include <coroutine>
+#include <exception>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace tacet {
+
+template <class T>
+class task;
+
+namespace detail {
+
+// Transfers and immediate completions that a task may string together before the other ready tasks have their turn. It
+// also bounds the native stack, where a compiler makes no tail call of a symmetric transfer.
+inline constexpr unsigned at_once_max = 64;
+
+inline bool may_go_on(tacet_task* task) noexcept
+{
+    return ++task->at_once < at_once_max;
+}
+
+inline void requeue(tacet_task* task, std::coroutine_handle<> next) noexcept
+{
+    task->context = next.address();
+    tacet_task_requeue(task);
+}
+
+// Where control goes that is passed to `next`.
+inline std::coroutine_handle<> transfer(tacet_task* task, std::coroutine_handle<> next) noexcept
+{
+    if (may_go_on(task)) [[likely]]
+        return next;
+    requeue(task, next);
+    return std::noop_coroutine();
+}
+
+// The `run` of a coroutine's task: resumes the innermost suspended one.
+inline void run_coroutine(tacet_runnable* runnable)
+{
+    tacet_task* task = tacet_task_resume(runnable);
+    task->at_once = 0;
+    std::coroutine_handle<>::from_address(task->context).resume();
+}
+
+// What is scheduled: the task, first, and what becomes of it.
+struct root {
+    tacet_task task;
+    void (*finished)(root& self) noexcept;  // its outermost coroutine stands at its end; the task has exited
+    void (*abandoned)(root& self) noexcept; // it will not be resumed: its executor goes away
+};
+
+inline void abandon_root(tacet_task* task)
+{
+    root* self = reinterpret_cast<root*>(task);
+    self->abandoned(*self);
+}
+
+inline constexpr tacet_switcher_ops coroutine_ops = {
+    .name = "coroutine",
+    .flags = TACET_SWITCHER_SUSPENDS_BY_RETURNING | TACET_SWITCHER_FOREIGN,
+    .run = run_coroutine,
+    .create = nullptr,
+    .prepare = nullptr,
+    .resume = nullptr,
+    .suspend = nullptr,
+    .destroy = nullptr,
+    .abandon = abandon_root,
+};
+
+struct promise_base {
+    tacet_task* task = nullptr;             // of the root; set when awaited or spawned
+    std::coroutine_handle<> continuation{}; // who awaits it; none for the root's outermost
+    std::exception_ptr error{};
+
+    static void* operator new(std::size_t bytes) { return frame_allocate(bytes); }
+    static void operator delete(void* memory, std::size_t bytes) noexcept { frame_deallocate(memory, bytes); }
+
+    struct final_awaiter {
+        final_awaiter() noexcept {}
+        bool await_ready() const noexcept { return false; }
+
+        template <class Promise>
+        std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> ended) const noexcept
+        {
+            promise_base& promise = ended.promise();
+            if (promise.continuation)
+                return transfer(promise.task, promise.continuation);
+            end_root(promise.task);
+            return std::noop_coroutine();
+        }
+        void await_resume() const noexcept {}
+    };
+
+    // The frame, with the awaiter in it, may be gone when this returns.
+    [[gnu::noinline]] static void end_root(tacet_task* task) noexcept
+    {
+        root* self = reinterpret_cast<root*>(task);
+        tacet_task_exit(task, 0);
+        self->finished(*self);
+    }
+
+    std::suspend_always initial_suspend() const noexcept { return {}; }
+    final_awaiter final_suspend() const noexcept { return {}; }
+    void unhandled_exception() noexcept { error = std::current_exception(); }
+};
+
+template <class T>
+struct promise : promise_base {
+    std::optional<T> value{};
+
+    tacet::task<T> get_return_object() noexcept;
+
+    template <class U>
+    void return_value(U&& returned)
+    {
+        value.emplace(std::forward<U>(returned));
+    }
+
+    T take()
+    {
+        if (error)
+            std::rethrow_exception(std::move(error));
+        return *std::move(value);
+    }
+};
+
+template <>
+struct promise<void> : promise_base {
+    tacet::task<void> get_return_object() noexcept;
+    void return_void() const noexcept {}
+
+    void take()
+    {
+        if (error)
+            std::rethrow_exception(std::move(error));
+    }
+};
+
+} // namespace detail
+
+// A coroutine of ours: what awaiters may be awaited from.
+template <class Promise>
+concept tacet_promise = std::is_base_of_v<detail::promise_base, Promise>;
+
+template <class T = void>
+class [[nodiscard]] task {
+    static_assert(!std::is_reference_v<T>, "return a pointer or a std::reference_wrapper");
+
+public:
+    using promise_type = detail::promise<T>;
+    using value_type = T;
+    using handle = std::coroutine_handle<promise_type>;
+
+    task() noexcept {}
+    explicit task(handle coroutine) noexcept : coroutine_(coroutine) {}
+    task(task&& other) noexcept : coroutine_(std::exchange(other.coroutine_, {})) {}
+    task& operator=(task&& other) noexcept
+    {
+        std::swap(coroutine_, other.coroutine_);
+        return *this;
+    }
+    ~task()
+    {
+        if (coroutine_)
+            coroutine_.destroy();
+    }
+
+    explicit operator bool() const noexcept { return static_cast<bool>(coroutine_); }
+
+    // For those who run it: the coroutine, still owned; given away.
+    handle get() const noexcept { return coroutine_; }
+    handle release() noexcept { return std::exchange(coroutine_, {}); }
+
+    class awaiter {
+    public:
+        explicit awaiter(handle awaited) noexcept : awaited_(awaited) {}
+        bool await_ready() const noexcept { return false; }
+
+        template <tacet_promise Promise>
+        std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> awaiting) const noexcept
+        {
+            detail::promise_base& promise = awaited_.promise();
+            promise.task = awaiting.promise().task;
+            promise.continuation = awaiting;
+            return detail::transfer(promise.task, awaited_);
+        }
+        T await_resume() const { return awaited_.promise().take(); }
+
+        // For as_result(): an error that is a system_error becomes a result, others fly on.
+        result<T> take_result() const
+        {
+            try {
+                if constexpr (std::is_void_v<T>) {
+                    awaited_.promise().take();
+                    return {};
+                } else {
+                    return awaited_.promise().take();
+                }
+            } catch (const std::system_error& failed) {
+                return unexpected(failed.code());
+            }
+        }
+
+    private:
+        handle awaited_;
+    };
+
+    awaiter operator co_await() const noexcept { return awaiter(coroutine_); }
+
+private:
+    handle coroutine_{};
+};
+
+namespace detail {
+
+template <class T>
+tacet::task<T> promise<T>::get_return_object() noexcept
+{
+    return tacet::task<T>(std::coroutine_handle<promise>::from_promise(*this));
+}
+
+inline tacet::task<void> promise<void>::get_return_object() noexcept
+{
+    return tacet::task<void>(std::coroutine_handle<promise>::from_promise(*this));
+}
+
+} // namespace detail
+
+} // namespace tacet
+
+#endif

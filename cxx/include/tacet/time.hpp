@@ -1,0 +1,64 @@
+// Sleeping and yielding.
+#ifndef TACET_TIME_HPP
+#define TACET_TIME_HPP
+
+#include <tacet/op.hpp>
+#include <tacet/time.h>
+
+#include <chrono>
+
+namespace tacet {
+
+struct sleep_request {
+    using value_type = void;
+    std::uint64_t duration_ns;
+    tacet_result park(tacet_op* op, tacet_task* task) const noexcept { return tacet_sleep_park(op, task, duration_ns); }
+    void value(tacet_result) const noexcept {}
+    std::string describe() const { return "sleep"; }
+};
+
+// CANCELLATION POINT. Durations below zero are zero; a sleep of zero still lets the other ready tasks have their turn.
+template <class Rep, class Period>
+operation<sleep_request> sleep_for(std::chrono::duration<Rep, Period> duration)
+{
+    const auto ns = std::chrono::ceil<std::chrono::nanoseconds>(duration).count();
+    return operation<sleep_request>(sleep_request{ns > 0 ? static_cast<std::uint64_t>(ns) : 0});
+}
+
+// The task goes behind the other ready ones of its priority. CANCELLATION POINT.
+class [[nodiscard]] yield_awaiter {
+public:
+    yield_awaiter() noexcept {}
+    bool await_ready() const noexcept { return false; }
+
+    template <tacet_promise Promise>
+    void await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
+    {
+        tacet_task* task = awaiting.promise().task;
+        cancelled_ = tacet_task_take_cancel(task);
+        detail::requeue(task, awaiting);
+    }
+    void await_resume() const
+    {
+        if (cancelled_) [[unlikely]]
+            throw_error(-ECANCELED, "yield");
+    }
+    result<void> take_result() const
+    {
+        if (cancelled_)
+            return unexpected(error_of(-ECANCELED));
+        return {};
+    }
+
+private:
+    bool cancelled_ = false;
+};
+
+inline yield_awaiter yield()
+{
+    return yield_awaiter();
+}
+
+} // namespace tacet
+
+#endif

@@ -102,8 +102,8 @@ def draw(pyplot, document, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", nargs="+", metavar="RESULT.json", help="what tacet-bench --json wrote")
-    parser.add_argument("-o", "--output", default=".", type=pathlib.Path, metavar="DIRECTORY",
-                        help="where BENCHMARK.svg goes (default: here)")
+    parser.add_argument("-o", "--output", type=pathlib.Path, metavar="DIRECTORY",
+                        help="where BENCHMARK.svg goes (default: beside the first RESULT.json)")
     arguments = parser.parse_args()
     try:
         import matplotlib
@@ -113,9 +113,10 @@ def main():
     from matplotlib import pyplot
 
     documents = load_documents(arguments.results)
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    output = arguments.output or pathlib.Path(arguments.results[0]).parent
+    output.mkdir(parents=True, exist_ok=True)
     for name, document in documents.items():
-        draw(pyplot, document, arguments.output / f"{name}.svg")
+        draw(pyplot, document, output / f"{name}.svg")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include <cstring>
-#include <memory>
 
 namespace bench::baseline {
 namespace {
@@ -63,15 +62,9 @@ void raw_nop::run(std::uint64_t ops)
     }
 }
 
-raw_read::raw_read(int fd, std::size_t block_bytes, std::uint64_t blocks, unsigned depth)
-    : ring_(depth), fd_(fd), block_bytes_(block_bytes), blocks_(blocks), wanted_(depth),
-      memory_(block_bytes * (depth + 1))
+raw_read::raw_read(int fd, std::byte* buffers, std::size_t block_bytes, std::uint64_t blocks, unsigned depth)
+    : ring_(depth), fd_(fd), buffers_(buffers), block_bytes_(block_bytes), blocks_(blocks), wanted_(depth)
 {
-    void* aligned = memory_.data();
-    std::size_t room = memory_.size();
-    std::align(block_bytes, block_bytes * depth, aligned, room);
-    for (unsigned slot = 0; slot < depth; slot++)
-        buffers_.push_back(static_cast<std::byte*>(aligned) + slot * block_bytes);
     for (unsigned slot = 0; slot < depth; slot++)
         start(slot);
 }
@@ -94,7 +87,8 @@ void raw_read::start(std::size_t slot)
 {
     wanted_[slot] = random_below(random_, blocks_);
     io_uring_sqe* sqe = io_uring_get_sqe(ring_.get());
-    io_uring_prep_read(sqe, fd_, buffers_[slot], static_cast<unsigned>(block_bytes_), wanted_[slot] * block_bytes_);
+    io_uring_prep_read(sqe, fd_, buffers_ + slot * block_bytes_, static_cast<unsigned>(block_bytes_),
+                       wanted_[slot] * block_bytes_);
     sqe->user_data = slot;
     in_flight_++;
 }
@@ -104,7 +98,7 @@ std::size_t raw_read::finish(const io_uring_cqe& cqe)
 {
     const std::size_t slot = cqe.user_data;
     std::uint64_t number;
-    std::memcpy(&number, buffers_[slot], sizeof number);
+    std::memcpy(&number, buffers_ + slot * block_bytes_, sizeof number);
     if (cqe.res != static_cast<int>(block_bytes_) || number != wanted_[slot])
         throw wrong_answer("raw: a read did not deliver its block");
     in_flight_--;

@@ -40,7 +40,8 @@ private:
 // Random block reads of one file, `depth` always in flight: one enter waits for at least one, refills at once.
 class raw_read {
 public:
-    raw_read(int fd, std::size_t block_bytes, std::uint64_t blocks, unsigned depth);
+    // buffers: room for `depth` blocks.
+    raw_read(int fd, std::byte* buffers, std::size_t block_bytes, std::uint64_t blocks, unsigned depth);
     raw_read(const raw_read&) = delete;
     raw_read& operator=(const raw_read&) = delete;
     ~raw_read();
@@ -56,12 +57,11 @@ private:
     raw_ring ring_;
     std::size_t in_flight_ = 0;
     int fd_;
+    std::byte* buffers_;
     std::size_t block_bytes_;
     std::uint64_t blocks_;
     std::uint64_t random_ = 1;
     std::vector<std::uint64_t> wanted_;
-    std::vector<std::byte*> buffers_;
-    std::vector<std::byte> memory_;
 };
 
 }

@@ -1,6 +1,6 @@
 // Case `launch`: tasks that end at once. One operation is: attach a reused task, run it, see it exit; 1024 are attached
 // before they run. `none_each` attaches them one call at a time, the others with one call for all. `spawn` creates a
-// coroutine, runs it and destroys it.
+// coroutine, runs it and destroys it, 1024 alive at a time as above; `spawn_each` only one, as its baseline does.
 #include "baseline/bare_queue.hpp"
 #include "baseline/malloc_frame.hpp"
 #include "cases/cases.hpp"
@@ -8,7 +8,7 @@
 #include "cases/rig.hpp"
 #include "harness/errors.hpp"
 
-#include <tacet/tacet.h>
+#include <tacet/tacet.hpp>
 
 #include <cstddef>
 
@@ -109,6 +109,37 @@ private:
     std::uint64_t runs_ = 0;
 };
 
+tacet::task<void> count_end(std::uint64_t& ends)
+{
+    ends++;
+    co_return;
+}
+
+// Coroutines that nobody waits for, `size` at a time.
+class spawns : public contestant {
+public:
+    spawns(std::size_t size, bool accounting) : size_(size), rig_(ring_entries, accounting) {}
+
+    std::uint64_t perform(std::uint64_t ops) override
+    {
+        ends_ = 0;
+        for (std::uint64_t done = 0; done < ops; done += size_) {
+            for (std::size_t i = 0; i < size_; i++)
+                (void)rig_.executor().spawn(count_end(ends_));
+            rig_.run(size_);
+        }
+        if (ends_ != ops)
+            throw wrong_answer("not every coroutine ran to its end");
+        return ops;
+    }
+    std::uint64_t granularity() const override { return size_; }
+
+private:
+    std::size_t size_;
+    std::uint64_t ends_ = 0;
+    coroutine_rig rig_;
+};
+
 row parameters(const char* name, bool accounting)
 {
     row row(name);
@@ -137,8 +168,11 @@ report run_launch(const options& options)
     group group;
     const std::size_t queue = group.add_baseline("bare_queue", std::make_unique<bare_launches>());
     const std::size_t frames = group.add_baseline("malloc_frame", std::make_unique<malloc_frames>());
-    for (const bool accounting : {false, true})
+    for (const bool accounting : {false, true}) {
         add_task_rows(group, queue, accounting);
+        group.add(parameters("spawn", accounting), std::make_unique<spawns>(batch, accounting), frames);
+        group.add(parameters("spawn_each", accounting), std::make_unique<spawns>(1, accounting), frames);
+    }
     group.measure(options.plan, report);
     return report;
 }

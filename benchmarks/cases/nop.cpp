@@ -6,7 +6,7 @@
 #include "cases/rig.hpp"
 #include "harness/errors.hpp"
 
-#include <tacet/tacet.h>
+#include <tacet/tacet.hpp>
 
 #include <cerrno>
 
@@ -82,7 +82,7 @@ public:
     {
         stop_ = true;
         rig_.run_until_idle();
-        check_shares(rig_, done_ + states_.size());
+        check_shares(rig_.results(), done_ + states_.size());
     }
     std::uint64_t granularity() const override { return states_.size(); }
 
@@ -91,6 +91,45 @@ private:
     std::uint64_t done_ = 0;
     std::vector<c_nop_state> states_;
     rig rig_;
+};
+
+tacet::task<tacet_result> nop_until(const bool* stop)
+{
+    tacet_result nops = 0;
+    while (!*stop) {
+        co_await tacet::nop();
+        nops++;
+    }
+    co_return nops;
+}
+
+class coroutine_nops : public contestant {
+public:
+    coroutine_nops(unsigned batch, bool accounting) : rig_(ring_entries, accounting)
+    {
+        for (unsigned i = 0; i < batch; i++)
+            rig_.add(nop_until(&stop_));
+        rig_.run(batch);
+    }
+
+    std::uint64_t perform(std::uint64_t ops) override
+    {
+        rig_.run(ops);
+        done_ += ops;
+        return ops;
+    }
+    void finish() override
+    {
+        stop_ = true;
+        rig_.run_until_idle();
+        check_shares(rig_.take_results(), done_ + rig_.size());
+    }
+    std::uint64_t granularity() const override { return rig_.size(); }
+
+private:
+    bool stop_ = false;
+    std::uint64_t done_ = 0;
+    coroutine_rig rig_;
 };
 
 // No tasks: each completion's callback starts the next no-op.
@@ -155,6 +194,7 @@ void measure_rows(unsigned batch, bool accounting, const options& options, repor
     const char* word = accounting ? "on" : "off";
     group group;
     const std::size_t raw = group.add_baseline("raw", std::make_unique<raw_nops>(batch));
+    group.add(parameters("coroutine", batch, word), std::make_unique<coroutine_nops>(batch, accounting), raw);
     group.add(parameters("stackless", batch, word),
               std::make_unique<c_nops>(batch, tacet_switcher_stackless(), nop_by_returning, accounting), raw);
 #if defined(__x86_64__)

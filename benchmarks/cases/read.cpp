@@ -8,21 +8,54 @@
 #include "harness/random.hpp"
 #include "harness/scratch.hpp"
 
-#include <tacet/tacet.h>
+#include <tacet/tacet.hpp>
 
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
+#include <memory>
 
 namespace bench {
 namespace {
 
 constexpr unsigned ring_entries = 128;
 constexpr std::size_t block_bytes = 4096;
-constexpr std::uint64_t blocks = 16384;
+constexpr std::uint64_t blocks = 4096;
 
-struct alignas(block_bytes) block {
+struct block {
     std::byte bytes[block_bytes];
+};
+
+// The buffers of one contestant, at the start of a huge page of its own: which physical pages a contestant happens to
+// get, and so how they share the caches, would otherwise decide more than the code that is measured.
+class buffers {
+public:
+    buffers() : mapping_(mmap(nullptr, mapped_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))
+    {
+        if (mapping_ == MAP_FAILED)
+            throw unavailable(fmt::format("mmap of buffers: {}", std::strerror(errno)));
+        void* aligned = mapping_;
+        std::size_t room = mapped_bytes;
+        std::align(huge_page_bytes, huge_page_bytes, aligned, room);
+        blocks_ = static_cast<block*>(aligned);
+        madvise(blocks_, huge_page_bytes, MADV_HUGEPAGE);
+    }
+    buffers(const buffers&) = delete;
+    buffers& operator=(const buffers&) = delete;
+    ~buffers() { munmap(mapping_, mapped_bytes); }
+
+    block* get() const { return blocks_; }
+
+private:
+    static constexpr std::size_t huge_page_bytes = 2 << 20;
+    static constexpr std::size_t mapped_bytes = 2 * huge_page_bytes;
+
+    void* mapping_;
+    block* blocks_;
 };
 
 bool is_block(const block& block, tacet_result read, std::uint64_t number)
@@ -34,11 +67,15 @@ bool is_block(const block& block, tacet_result read, std::uint64_t number)
 
 class raw_reads : public contestant {
 public:
-    raw_reads(const block_file& file, unsigned depth) : reads_(file.fd(), block_bytes, blocks, depth) {}
+    raw_reads(const block_file& file, unsigned depth)
+        : reads_(file.fd(), buffers_.get()->bytes, block_bytes, blocks, depth)
+    {
+    }
 
     std::uint64_t perform(std::uint64_t ops) override { return reads_.run(ops); }
 
 private:
+    buffers buffers_;
     baseline::raw_read reads_;
 };
 
@@ -50,8 +87,9 @@ public:
     {
         for (std::uint64_t i = 0; i < ops; i++) {
             const std::uint64_t number = random_below(random_, blocks);
-            const ssize_t read = pread(fd_, block_.bytes, block_bytes, static_cast<off_t>(number * block_bytes));
-            if (!is_block(block_, read, number))
+            block& block = *buffers_.get();
+            const ssize_t read = pread(fd_, block.bytes, block_bytes, static_cast<off_t>(number * block_bytes));
+            if (!is_block(block, read, number))
                 throw wrong_answer("pread: a read did not deliver its block");
         }
         return ops;
@@ -60,7 +98,7 @@ public:
 private:
     int fd_;
     std::uint64_t random_ = 1;
-    block block_;
+    buffers buffers_;
 };
 
 // What the tasks of one contestant share.
@@ -74,13 +112,13 @@ struct c_read_state {
     reading* shared;
     std::uint64_t number;
     tacet_result reads;
-    block buffer;
+    block* buffer;
 };
 
 tacet_result start_next(tacet_task* task, c_read_state& state)
 {
     state.number = random_below(state.shared->random, blocks);
-    return tacet_file_read(task, &state.shared->file, state.buffer.bytes, block_bytes, state.number * block_bytes);
+    return tacet_file_read(task, &state.shared->file, state.buffer->bytes, block_bytes, state.number * block_bytes);
 }
 
 tacet_result read_on_own_stack(tacet_task* task, void* argument)
@@ -89,7 +127,7 @@ tacet_result read_on_own_stack(tacet_task* task, void* argument)
     tacet_result reads = 0;
     while (!state.shared->stop) {
         const tacet_result read = start_next(task, state);
-        if (!is_block(state.buffer, read, state.number))
+        if (!is_block(*state.buffer, read, state.number))
             return read < 0 ? read : -EBADMSG;
         reads++;
     }
@@ -102,7 +140,7 @@ tacet_result read_by_returning(tacet_task* task, void* argument)
     auto& state = *static_cast<c_read_state*>(argument);
     if (state.reads++ >= 0) {
         const tacet_result read = tacet_task_call_result(task);
-        if (!is_block(state.buffer, read, state.number))
+        if (!is_block(*state.buffer, read, state.number))
             return read < 0 ? read : -EBADMSG;
     }
     return state.shared->stop ? state.reads : start_next(task, state);
@@ -120,10 +158,9 @@ public:
     c_reads(const block_file& file, unsigned depth, tacet_switcher* switcher, tacet_task_body* body)
         : shared_(read_from(file)), states_(depth), rig_(ring_entries, false)
     {
-        for (c_read_state& state : states_) {
-            state.shared = &shared_;
-            state.reads = -1;
-            rig_.add(switcher, body, &state);
+        for (unsigned i = 0; i < depth; i++) {
+            states_[i] = c_read_state{&shared_, 0, -1, buffers_.get() + i};
+            rig_.add(switcher, body, &states_[i]);
         }
         rig_.run(depth);
     }
@@ -134,26 +171,73 @@ public:
         done_ += ops;
         return ops;
     }
-    // A file whose reads complete out of turn serves some tasks more often than others: only the sum is fixed.
     void finish() override
     {
         shared_.stop = true;
         rig_.run_until_idle();
-        std::uint64_t sum = 0;
-        for (const tacet_task* task : rig_.tasks()) {
-            require(tacet_task_result(task), "a reading task");
-            sum += static_cast<std::uint64_t>(tacet_task_result(task));
-        }
-        if (sum != done_ + states_.size())
-            throw wrong_answer("reads were lost or invented");
+        check_sum(rig_.results(), done_ + states_.size());
     }
     std::uint64_t granularity() const override { return states_.size(); }
 
 private:
+    buffers buffers_;
     reading shared_;
     std::uint64_t done_ = 0;
     std::vector<c_read_state> states_;
     rig rig_;
+};
+
+tacet::task<tacet_result> read_until(const tacet::file& file, reading& shared, block& buffer)
+{
+    tacet_result reads = 0;
+    while (!shared.stop) {
+        const std::uint64_t number = random_below(shared.random, blocks);
+        const std::size_t read = co_await file.read(buffer.bytes, number * block_bytes);
+        if (!is_block(buffer, static_cast<tacet_result>(read), number))
+            co_return -EBADMSG;
+        reads++;
+    }
+    co_return reads;
+}
+
+// Of the same open file, with a descriptor of its own, as a file is owned.
+tacet::file duplicate(const block_file& file)
+{
+    const int fd = fcntl(file.fd(), F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        throw unavailable(fmt::format("duplicate a descriptor: {}", std::strerror(errno)));
+    return tacet::file(fd, O_RDONLY, nullptr);
+}
+
+class coroutine_reads : public contestant {
+public:
+    coroutine_reads(const block_file& file, unsigned depth) : rig_(ring_entries, false), file_(duplicate(file))
+    {
+        for (unsigned i = 0; i < depth; i++)
+            rig_.add(read_until(file_, shared_, buffers_.get()[i]));
+        rig_.run(depth);
+    }
+
+    std::uint64_t perform(std::uint64_t ops) override
+    {
+        rig_.run(ops);
+        done_ += ops;
+        return ops;
+    }
+    void finish() override
+    {
+        shared_.stop = true;
+        rig_.run_until_idle();
+        check_sum(rig_.take_results(), done_ + rig_.size());
+    }
+    std::uint64_t granularity() const override { return rig_.size(); }
+
+private:
+    buffers buffers_;
+    reading shared_;
+    std::uint64_t done_ = 0;
+    coroutine_rig rig_;
+    tacet::file file_;
 };
 
 row parameters(const char* name, unsigned depth)
@@ -166,6 +250,7 @@ void measure_rows(const block_file& file, unsigned depth, const options& options
 {
     group group;
     const std::size_t raw = group.add_baseline("raw", std::make_unique<raw_reads>(file, depth));
+    group.add(parameters("coroutine", depth), std::make_unique<coroutine_reads>(file, depth), raw);
     group.add(parameters("stackless", depth),
               std::make_unique<c_reads>(file, depth, tacet_switcher_stackless(), read_by_returning), raw);
 #if defined(__x86_64__)

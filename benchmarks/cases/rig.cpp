@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <system_error>
 
 namespace bench {
 
@@ -14,6 +15,18 @@ void require(tacet_result result, const char* what)
 {
     if (result < 0)
         throw unavailable(fmt::format("{}: {}", what, std::strerror(static_cast<int>(-result))));
+}
+
+namespace {
+
+void run_items(tacet_executor* executor, std::uint64_t items)
+{
+    const tacet_result done = tacet_executor_run(executor, static_cast<std::int64_t>(items), nullptr);
+    require(done, "tacet_executor_run");
+    if (done != static_cast<tacet_result>(items))
+        throw wrong_answer(fmt::format("the executor ran {} items of {}", done, items));
+}
+
 }
 
 rig::rig(unsigned ring_entries, bool accounting)
@@ -53,10 +66,7 @@ tacet_task* rig::add(tacet_switcher* switcher, tacet_task_body* body, void* argu
 
 void rig::run(std::uint64_t items)
 {
-    const tacet_result done = tacet_executor_run(executor_, static_cast<std::int64_t>(items), nullptr);
-    require(done, "tacet_executor_run");
-    if (done != static_cast<tacet_result>(items))
-        throw wrong_answer(fmt::format("the executor ran {} items of {}", done, items));
+    run_items(executor_, items);
 }
 
 void rig::run_until_idle()
@@ -64,21 +74,57 @@ void rig::run_until_idle()
     require(tacet_executor_run(executor_, TACET_UNTIL_IDLE, nullptr), "tacet_executor_run");
 }
 
-void check_shares(const rig& rig, std::uint64_t ops)
+std::vector<tacet_result> rig::results() const
 {
-    std::uint64_t sum = 0, least = UINT64_MAX, most = 0;
-    for (const tacet_task* task : rig.tasks()) {
-        const tacet_result result = tacet_task_result(task);
-        if (result < 0)
-            throw wrong_answer(fmt::format("a task ended with {}", std::strerror(static_cast<int>(-result))));
-        const auto share = static_cast<std::uint64_t>(result);
-        sum += share;
-        least = std::min(least, share);
-        most = std::max(most, share);
+    std::vector<tacet_result> results;
+    for (const tacet_task* task : tasks_)
+        results.push_back(tacet_task_result(task));
+    return results;
+}
+
+coroutine_rig::coroutine_rig(unsigned ring_entries, bool accounting)
+{
+    tacet::executor_options options;
+    options.ring_entries = ring_entries;
+    options.accounting = accounting;
+    try {
+        executor_ = std::make_unique<tacet::executor>(options);
+    } catch (const std::system_error& refused) {
+        throw unavailable(refused.what());
     }
-    if (sum != ops || most - least > 1)
-        throw wrong_answer(
-            fmt::format("{} operations were done, in shares of {} to {}; expected {}", sum, least, most, ops));
+}
+
+void coroutine_rig::run(std::uint64_t items)
+{
+    run_items(executor_->get(), items);
+}
+
+std::vector<tacet_result> coroutine_rig::take_results()
+{
+    std::vector<tacet_result> results;
+    for (auto& handle : handles_)
+        results.push_back(handle.take());
+    return results;
+}
+
+void check_sum(const std::vector<tacet_result>& shares, std::uint64_t ops)
+{
+    std::uint64_t sum = 0;
+    for (const tacet_result share : shares) {
+        if (share < 0)
+            throw wrong_answer(fmt::format("a task ended with: {}", std::strerror(static_cast<int>(-share))));
+        sum += static_cast<std::uint64_t>(share);
+    }
+    if (sum != ops)
+        throw wrong_answer(fmt::format("{} operations were done where {} were asked for", sum, ops));
+}
+
+void check_shares(const std::vector<tacet_result>& shares, std::uint64_t ops)
+{
+    check_sum(shares, ops);
+    const auto [least, most] = std::minmax_element(shares.begin(), shares.end());
+    if (*most - *least > 1)
+        throw wrong_answer(fmt::format("tasks that take turns did from {} to {} operations", *least, *most));
 }
 
 }

@@ -1,7 +1,7 @@
-// An executor and tasks of the C API, owned: what the rows of the switchers stand on.
+// An executor with its tasks, owned: of the C API, for the rows of the switchers, and of the C++ layer, for coroutines.
 #pragma once
 
-#include <tacet/tacet.h>
+#include <tacet/tacet.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -30,13 +30,39 @@ public:
     void run(std::uint64_t items);
     void run_until_idle();
 
+    // Of tasks that have exited; throws wrong_answer where one ended with an error.
+    std::vector<tacet_result> results() const;
+
 private:
     tacet_executor* executor_ = nullptr;
     std::vector<tacet_task*> tasks_;
 };
 
-// Every task did its share of `ops` and none did more: results of exited tasks, which return their number of operations.
-void check_shares(const rig& rig, std::uint64_t ops);
+// The same for coroutines that return how many operations they did.
+class coroutine_rig {
+public:
+    coroutine_rig(unsigned ring_entries, bool accounting);
+
+    tacet::executor& executor() { return *executor_; }
+    std::size_t size() const { return handles_.size(); }
+
+    void add(tacet::task<tacet_result> body) { handles_.push_back(executor_->spawn(std::move(body))); }
+    void run(std::uint64_t items);
+    void run_until_idle() { executor_->run_until_idle(); }
+
+    // Of coroutines that have ended, once; throws what left them.
+    std::vector<tacet_result> take_results();
+
+private:
+    std::unique_ptr<tacet::executor> executor_;
+    std::vector<tacet::join_handle<tacet_result>> handles_;
+};
+
+// Tasks that take turns return how many operations they did: together `ops`, and none more than one above another.
+void check_shares(const std::vector<tacet_result>& shares, std::uint64_t ops);
+
+// The same for tasks that need not take turns.
+void check_sum(const std::vector<tacet_result>& shares, std::uint64_t ops);
 
 // Throws unavailable, naming what failed.
 void require(tacet_result result, const char* what);

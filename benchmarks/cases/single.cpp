@@ -8,7 +8,7 @@
 #include "harness/interrupt.hpp"
 #include "harness/statistics.hpp"
 
-#include <tacet/tacet.h>
+#include <tacet/tacet.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -65,25 +65,95 @@ tacet_result one_nop_by_returning(tacet_task* task, void* argument)
     return resumed ? tacet_nop(task) : tacet_task_call_result(task);
 }
 
-// What is measured of one switcher.
+using task_ticks = tacet_task_ticks;
+
+// One way of running a task; each call runs one to its end and returns its ticks.
+class runner {
+public:
+    runner() = default;
+    runner(const runner&) = delete;
+    runner& operator=(const runner&) = delete;
+    virtual ~runner() = default;
+
+    virtual task_ticks run_plain() = 0;
+    virtual task_ticks run_nop() = 0;
+};
+
+class c_runner : public runner {
+public:
+    // nop: NULL where the switcher cannot suspend.
+    c_runner(tacet_switcher* switcher, tacet_task_body* nop)
+        : rig_(ring_entries, true), plain_(rig_.create(switcher, return_at_once, nullptr)),
+          nop_(nop != nullptr ? rig_.create(switcher, nop, &resumed_) : nullptr)
+    {
+    }
+
+    task_ticks run_plain() override { return run(plain_); }
+    task_ticks run_nop() override { return run(nop_); }
+
+private:
+    task_ticks run(tacet_task* task)
+    {
+        require(tacet_task_attach(rig_.executor(), task), "tacet_task_attach");
+        rig_.run_until_idle();
+        if (tacet_task_result(task) != 0)
+            throw wrong_answer("a task did not end with 0");
+        return tacet_task_get_ticks(task);
+    }
+
+    bool resumed_ = false;
+    rig rig_;
+    tacet_task* plain_;
+    tacet_task* nop_;
+};
+
+tacet::task<void> end_at_once()
+{
+    co_return;
+}
+
+tacet::task<void> one_nop()
+{
+    co_await tacet::nop();
+}
+
+class coroutine_runner : public runner {
+public:
+    coroutine_runner() : rig_(ring_entries, true) {}
+
+    task_ticks run_plain() override { return run(end_at_once()); }
+    task_ticks run_nop() override { return run(one_nop()); }
+
+private:
+    task_ticks run(tacet::task<void> body)
+    {
+        auto handle = rig_.executor().spawn(std::move(body));
+        rig_.run_until_idle();
+        handle.take();
+        return tacet_task_get_ticks(handle.get());
+    }
+
+    coroutine_rig rig_;
+};
+
+// What is measured of one way.
 class single_task {
 public:
-    single_task(const char* name, tacet_switcher* switcher, tacet_task_body* nop)
-        : name_(name), rig_(ring_entries, true), plain_(rig_.create(switcher, return_at_once, nullptr)),
-          nop_(nop != nullptr ? rig_.create(switcher, nop, &resumed_) : nullptr)
+    single_task(const char* name, std::unique_ptr<runner> runner, bool has_nop)
+        : name_(name), has_nop_(has_nop), runner_(std::move(runner))
     {
     }
 
     void run_batch()
     {
         for (int i = 0; i < batch; i++)
-            run_plain();
+            sample_plain();
         intervals_.attach_to_start.end_batch();
         intervals_.start_to_exit.end_batch();
-        if (nop_ == nullptr)
+        if (!has_nop_)
             return;
         for (int i = 0; i < batch; i++)
-            run_nop();
+            sample_nop();
         intervals_.start_to_suspend.end_batch();
         intervals_.complete_to_resume.end_batch();
         intervals_.resume_to_exit.end_batch();
@@ -91,34 +161,24 @@ public:
     row result(const interval& reading) const;
 
 private:
-    struct tacet_task_ticks run_once(tacet_task* task)
+    void sample_plain()
     {
-        require(tacet_task_attach(rig_.executor(), task), "tacet_task_attach");
-        rig_.run_until_idle();
-        if (tacet_task_result(task) != 0)
-            throw wrong_answer("a task did not end with 0");
-        return tacet_task_ticks(task);
-    }
-    void run_plain()
-    {
-        const struct tacet_task_ticks ticks = run_once(plain_);
+        const task_ticks ticks = runner_->run_plain();
         intervals_.attach_to_start.add(ticks.attached, ticks.started);
         intervals_.start_to_exit.add(ticks.started, ticks.exited);
     }
-    void run_nop()
+    void sample_nop()
     {
-        const struct tacet_task_ticks ticks = run_once(nop_);
+        const task_ticks ticks = runner_->run_nop();
         intervals_.start_to_suspend.add(ticks.started, ticks.suspended);
         intervals_.complete_to_resume.add(ticks.completed, ticks.resumed);
         intervals_.resume_to_exit.add(ticks.resumed, ticks.exited);
     }
 
     const char* name_;
-    bool resumed_ = false;
+    bool has_nop_;
     intervals intervals_;
-    rig rig_;
-    tacet_task* plain_;
-    tacet_task* nop_;
+    std::unique_ptr<runner> runner_;
 };
 
 row single_task::result(const interval& reading) const
@@ -131,7 +191,7 @@ row single_task::result(const interval& reading) const
     };
     set("attach_to_start_ns", intervals_.attach_to_start);
     set("start_to_exit_ns", intervals_.start_to_exit);
-    if (nop_ == nullptr)
+    if (!has_nop_)
         return row;
     set("start_to_suspend_ns", intervals_.start_to_suspend);
     set("complete_to_resume_ns", intervals_.complete_to_resume);
@@ -144,10 +204,14 @@ row single_task::result(const interval& reading) const
 report run_single(const options& options)
 {
     std::vector<std::unique_ptr<single_task>> singles;
-    singles.push_back(std::make_unique<single_task>("none", tacet_switcher_none(), nullptr));
-    singles.push_back(std::make_unique<single_task>("stackless", tacet_switcher_stackless(), one_nop_by_returning));
+    const auto add = [&](const char* name, std::unique_ptr<runner> runner, bool has_nop) {
+        singles.push_back(std::make_unique<single_task>(name, std::move(runner), has_nop));
+    };
+    add("none", std::make_unique<c_runner>(tacet_switcher_none(), nullptr), false);
+    add("stackless", std::make_unique<c_runner>(tacet_switcher_stackless(), one_nop_by_returning), true);
+    add("coroutine", std::make_unique<coroutine_runner>(), true);
 #if defined(__x86_64__)
-    singles.push_back(std::make_unique<single_task>("asm", tacet_switcher_asm(), one_nop_on_own_stack));
+    add("asm", std::make_unique<c_runner>(tacet_switcher_asm(), one_nop_on_own_stack), true);
 #endif
     const int batches = options.plan.repetitions * (options.quick ? 25 : 100);
     for (int i = 0; i < batches; i++) {

@@ -7,7 +7,7 @@
 #include "cases/rig.hpp"
 #include "harness/errors.hpp"
 
-#include <tacet/tacet.h>
+#include <tacet/tacet.hpp>
 
 namespace bench {
 namespace {
@@ -112,7 +112,7 @@ public:
     {
         stop_ = true;
         rig_.run_until_idle();
-        check_shares(rig_, done_ + states_.size());
+        check_shares(rig_.results(), done_ + states_.size());
     }
     std::uint64_t granularity() const override { return states_.size(); }
 
@@ -121,6 +121,45 @@ private:
     std::uint64_t done_ = 0;
     std::vector<c_yield_state> states_;
     rig rig_;
+};
+
+tacet::task<tacet_result> yield_until(const bool* stop)
+{
+    tacet_result yields = 0;
+    while (!*stop) {
+        co_await tacet::yield();
+        yields++;
+    }
+    co_return yields;
+}
+
+class coroutine_yields : public contestant {
+public:
+    coroutine_yields(std::size_t tasks, bool accounting) : rig_(ring_entries, accounting)
+    {
+        for (std::size_t i = 0; i < tasks; i++)
+            rig_.add(yield_until(&stop_));
+        rig_.run(tasks);
+    }
+
+    std::uint64_t perform(std::uint64_t ops) override
+    {
+        rig_.run(ops);
+        done_ += ops;
+        return ops;
+    }
+    void finish() override
+    {
+        stop_ = true;
+        rig_.run_until_idle();
+        check_shares(rig_.take_results(), done_ + rig_.size());
+    }
+    std::uint64_t granularity() const override { return rig_.size(); }
+
+private:
+    bool stop_ = false;
+    std::uint64_t done_ = 0;
+    coroutine_rig rig_;
 };
 
 row parameters(const char* name, std::size_t tasks, const char* accounting)
@@ -133,6 +172,7 @@ void add_returning_rows(group& group, std::size_t tasks, bool accounting)
 {
     const char* word = accounting ? "on" : "off";
     const std::size_t bare = group.add_baseline("bare_coroutines", std::make_unique<bare_yields>(tasks));
+    group.add(parameters("coroutine", tasks, word), std::make_unique<coroutine_yields>(tasks, accounting), bare);
     group.add(parameters("stackless", tasks, word),
               std::make_unique<c_yields>(tasks, tacet_switcher_stackless(), yield_by_returning, accounting), bare);
 }

@@ -1,0 +1,144 @@
+#include "target.hpp"
+
+#include "text.hpp"
+
+#include <fmt/format.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <chrono>
+
+namespace cp {
+namespace {
+
+constexpr mode_t special_bits = S_ISUID | S_ISGID | S_ISVTX;
+
+timespec time_of(const statx_timestamp& stamp)
+{
+    return {stamp.tv_sec, static_cast<long>(stamp.tv_nsec)};
+}
+
+// The start's time keeps the names of one run apart from what an earlier one of the same process id left behind.
+std::string unique_name()
+{
+    static const auto started = std::chrono::system_clock::now().time_since_epoch().count();
+    static std::uint64_t number = 0;
+    return fmt::format(".tacet-cp-{:x}-{:x}-{:x}", getpid(), started, number++);
+}
+
+// Whether the owner could be set. Like cp, an ordinary user keeps the files that may not be given away, but tries to keep
+// at least the group.
+tacet::task<bool> set_owner(const job& job, const tacet::location& of, const struct statx& source, int flags,
+                            const place& where)
+{
+    auto changed = co_await tacet::as_result(tacet::chown(of, source.stx_uid, source.stx_gid, flags));
+    if (changed)
+        co_return true;
+    const bool excused = changed.error() == std::errc::operation_not_permitted ||
+                         changed.error() == std::errc::invalid_argument;
+    if (!excused || job.user == 0)
+        throw failure("chown", where.path(), changed.error());
+    constexpr auto as_it_is = static_cast<uid_t>(-1);
+    (void)co_await tacet::as_result(tacet::chown(of, as_it_is, source.stx_gid, flags));
+    co_return false;
+}
+
+}
+
+temporary_name::temporary_name(const directory& in) : in_(in), name_(unique_name()) {}
+
+temporary_name::~temporary_name()
+{
+    if (taken_)
+        unlinkat(in_.target.fd(), name_.c_str(), 0);
+}
+
+tacet::task<void> replace(temporary_name& temporary, const directory& in, const entry& entry,
+                          const struct statx& source)
+{
+    const place where(in, entry, side::target);
+    auto asked = co_await tacet::as_result(tacet::stat(where.location(), AT_SYMLINK_NOFOLLOW));
+    if (asked && is_same_file(*asked, source))
+        throw failure("replace", where.path(),
+                      fmt::format("it and {} are the same file", in_quotes(in.path(side::source, entry))));
+    auto renamed = co_await tacet::as_result(tacet::rename(tacet::at(in.target, temporary.name()), where.location()));
+    take(std::move(renamed), "replace", where);
+    temporary.given_up();
+}
+
+tacet::task<void> new_file::make()
+{
+    tacet::result<tacet::file> made = tacet::unexpected(make_error_code(std::errc::operation_not_supported));
+    if (in_.unnamed) {
+        made = co_await tacet::as_result(tacet::open(tacet::at(in_.target, "."), O_TMPFILE | O_WRONLY, 0600));
+        // EISDIR is a kernel's answer that does not know the flag.
+        in_.unnamed = made ||
+                      (made.error() != std::errc::operation_not_supported && made.error() != std::errc::is_a_directory);
+    }
+    if (!in_.unnamed) {
+        made = co_await tacet::as_result(
+            tacet::open(tacet::at(in_.target, temporary_.name()), O_CREAT | O_EXCL | O_WRONLY, 0600));
+        if (made)
+            temporary_.taken();
+    }
+    file_ = take(std::move(made), "create", where());
+    if (!in_.new_group) {
+        auto asked = co_await tacet::as_result(file_.stat(STATX_GID));
+        in_.new_group = take(std::move(asked), "stat", where()).stx_gid;
+    }
+}
+
+// Without a name, by descriptor; kernels before 6.10 allow that to root only, others find the file through /proc.
+tacet::task<std::error_code> new_file::link_as(const std::string& name)
+{
+    const tacet::location to = tacet::at(in_.target, name);
+    auto linked = co_await tacet::as_result(tacet::link(tacet::at(file_), to, AT_EMPTY_PATH));
+    if (!linked && linked.error() == std::errc::no_such_file_or_directory) {
+        const std::string by_descriptor = fmt::format("/proc/self/fd/{}", file_.fd());
+        linked = co_await tacet::as_result(tacet::link(by_descriptor, to, AT_SYMLINK_FOLLOW));
+    }
+    co_return linked ? std::error_code() : linked.error();
+}
+
+tacet::task<void> new_file::publish(const struct statx& source)
+{
+    if (in_.unnamed) {
+        auto linking = link_as(entry_.target_name());
+        std::error_code error = co_await linking;
+        if (!error)
+            co_return;
+        if (error == std::errc::file_exists) {
+            auto linking_aside = link_as(temporary_.name());
+            error = co_await linking_aside;
+        }
+        if (error)
+            throw failure("link", where().path(), error);
+        temporary_.taken();
+    }
+    auto replacing = replace(temporary_, in_, entry_, source);
+    co_await replacing;
+}
+
+tacet::task<void> set_attributes(const job& job, tacet::location of, const struct statx& source, const place& where,
+                                 std::optional<gid_t> group)
+{
+    const int flags = S_ISLNK(source.stx_mode) ? AT_SYMLINK_NOFOLLOW : 0;
+    mode_t mode = source.stx_mode & 07777;
+    if (!group || source.stx_uid != job.user || source.stx_gid != *group) {
+        auto owning = set_owner(job, of, source, flags, where);
+        const bool owned = co_await owning;
+        if (!owned)
+            mode &= ~special_bits;
+    }
+    // After the owner, whose change takes the special bits away.
+    if (!S_ISLNK(source.stx_mode)) {
+        auto changed = co_await tacet::as_result(tacet::chmod(of, mode));
+        take(std::move(changed), "chmod", where);
+    }
+    auto timed = co_await tacet::as_result(
+        tacet::set_times(of, time_of(source.stx_atime), time_of(source.stx_mtime), flags));
+    take(std::move(timed), "set times of", where);
+}
+
+}

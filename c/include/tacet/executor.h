@@ -76,7 +76,7 @@ struct tacet_executor_stats {
     uint64_t ticks_in_tasks, ticks_in_ring, ticks_asleep; /* 0 without time accounting */
 };
 
-/* -EINVAL: NULL. */
+/* Walks the ready queue. -EINVAL: NULL. */
 TACET_EXPORT tacet_result tacet_executor_get_stats(const struct tacet_executor *executor,
                                                struct tacet_executor_stats *stats);
 

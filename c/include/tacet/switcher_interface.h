@@ -1,12 +1,15 @@
 /*
  * The interface behind switcher.h, for those who write a switcher.
  *
- * A kind is one table. `run` resumes a task (it is the `run` of the task's runnable, called by the run loop on the
- * scheduler's stack). Kinds that suspend by switching stacks leave `run` to tacet_stackful_run and work on a context,
- * which knows nothing of tasks and executors.
+ * A kind is one table. `run` resumes a task: it is the `run` of the task's runnable, called by the run loop on the
+ * scheduler's stack. Kinds that suspend by switching stacks work on a context, which knows nothing of tasks and
+ * executors:
  *
- *     resume(context)    called on the resumer's stack; returns when the context suspends or its entry has returned
- *     suspend(context)   called on the context's stack; returns when the context is resumed
+ *     resume(context, value)   called on the resumer's stack; returns when the context suspends or its entry has returned
+ *     suspend(context)         called on the context's stack; returns the value that it is resumed with
+ *
+ * A context that an exception is in flight or being handled in may suspend: the C++ runtime's state of it goes with the
+ * context.
  */
 #ifndef TACET_SWITCHER_INTERFACE_H
 #define TACET_SWITCHER_INTERFACE_H
@@ -35,13 +38,16 @@ struct tacet_stack {
 struct tacet_context {
     void *stack_pointer;              /* valid while suspended */
     void *resumer_stack_pointer;      /* valid while it runs */
-    void *exceptions[2];              /* the C++ runtime's per-thread exception state, while suspended */
+    void **exception_globals;         /* the C++ runtime's {caught, uncaught} of this thread; since the first resumption */
+    void *exceptions[2];              /* the context's own, while suspended */
+    bool has_exceptions;              /* they are not both zero */
+    bool finished;
     struct tacet_switcher *switcher;
     struct tacet_stack stack;
     struct tacet_stack resumer_stack; /* its bounds; only kept under AddressSanitizer */
     void (*entry)(void *argument);    /* runs on the context's stack; the context is finished when it returns */
+    void (*after)(void *argument);    /* then runs on the resumer's, as the last that is done with the context */
     void *argument;
-    bool finished;
 };
 
 struct tacet_switcher_ops {
@@ -53,9 +59,10 @@ struct tacet_switcher_ops {
     /* Contexts; NULL for kinds without. create takes memory; prepare makes a context ready for its first resumption,
      * and may be called again when it has finished, or when it is to be forgotten where it stands. */
     tacet_result (*create)(struct tacet_context *context, struct tacet_switcher *switcher, size_t stack_bytes);
-    void (*prepare)(struct tacet_context *context, void (*entry)(void *argument), void *argument);
-    void (*resume)(struct tacet_context *context);
-    void (*suspend)(struct tacet_context *context);
+    void (*prepare)(struct tacet_context *context, void (*entry)(void *argument), void (*after)(void *argument),
+                    void *argument);
+    void (*resume)(struct tacet_context *context, int64_t value);
+    int64_t (*suspend)(struct tacet_context *context);
     void (*destroy)(struct tacet_context *context);
 
     /* The executor goes away: the task, which is not running and has no op in flight, is never resumed again. May be
@@ -72,7 +79,7 @@ TACET_EXPORT void tacet_task_exit(struct tacet_task *task, tacet_result result);
 /* For layers that embed tasks: frees what an attachment may have allocated. The task has exited or was never attached. */
 TACET_EXPORT void tacet_task_finish(struct tacet_task *task);
 
-/* The `run` of every kind that switches stacks. */
+/* A `run` for every kind that switches stacks. */
 TACET_EXPORT void tacet_stackful_run(struct tacet_runnable *runnable);
 
 #ifdef __cplusplus

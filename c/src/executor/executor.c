@@ -15,13 +15,7 @@
 
 #define ENTRIES_MAX (1u << 20)
 
-/* Its address tells threads apart, and costs one instruction. */
-static _Thread_local char thread_identity;
-
-bool executor_is_mine(const struct executor *executor)
-{
-    return executor->owner == &thread_identity;
-}
+_Thread_local char executor_thread_identity;
 
 static size_t mapped_bytes(void)
 {
@@ -41,7 +35,6 @@ static struct executor *map_executor(void)
 
 static void init_shared(struct tacet_executor *shared, const struct tacet_executor_options *options)
 {
-    tacet_ready_init(&shared->ready);
     list_init(&shared->tasks);
     shared->accounting = options->accounting;
 }
@@ -73,7 +66,7 @@ static tacet_result open_executor(struct executor *executor, const struct tacet_
     }
     snprintf(executor->config, sizeof executor->config, "tacet %s %s accounting=%s", TACET_VERSION,
              executor->ring.description, options->accounting ? "on" : "off");
-    executor->owner = &thread_identity;
+    executor->owner = &executor_thread_identity;
     return 0;
 }
 
@@ -177,12 +170,30 @@ tacet_result tacet_executor_destroy(struct tacet_executor *shared)
 
 struct tacet_task *tacet_executor_current(const struct tacet_executor *executor)
 {
-    return executor != NULL ? executor->current : NULL;
+    if (executor == NULL || executor->current == NULL || executor->current->run == callback_run)
+        return NULL;
+    return (struct tacet_task *)executor->current;
 }
 
 const char *tacet_executor_config(const struct tacet_executor *executor)
 {
     return executor != NULL ? executor_of(executor)->config : "";
+}
+
+static uint64_t count_ready_tasks(const struct tacet_ready *ready)
+{
+    uint64_t count = 0;
+    for (unsigned p = 0; p < TACET_PRIORITY_COUNT; p++) {
+        if (!(ready->nonempty & 1u << p))
+            continue;
+        const struct tacet_runnable *runnable = ready->fifo[p].first;
+        for (;; runnable = runnable->next) {
+            count += runnable->run != callback_run;
+            if (runnable == ready->fifo[p].last)
+                break;
+        }
+    }
+    return count;
 }
 
 tacet_result tacet_executor_get_stats(const struct tacet_executor *shared, struct tacet_executor_stats *stats)
@@ -192,7 +203,8 @@ tacet_result tacet_executor_get_stats(const struct tacet_executor *shared, struc
     const struct executor *executor = executor_of(shared);
     if (!executor_is_mine(executor))
         return -EPERM;
-    uint64_t attached = 0, running = shared->current != NULL;
+    uint64_t ready = count_ready_tasks(&shared->ready);
+    uint64_t attached = 0, running = tacet_executor_current(shared) != NULL;
     for (unsigned p = 0; p < TACET_PRIORITY_COUNT; p++)
         attached += shared->attached[p];
     *stats = (struct tacet_executor_stats){
@@ -205,9 +217,9 @@ tacet_result tacet_executor_get_stats(const struct tacet_executor *shared, struc
         .submissions_refused = executor->ring.refused,
         .timers = executor->timers.count,
         .attached = attached,
-        .pending_or_ready = attached - shared->suspended - running,
+        .pending_or_ready = ready,
         .running = running,
-        .suspended = shared->suspended,
+        .suspended = attached - ready - running,
         .ticks_in_tasks = executor->ticks_in_tasks,
         .ticks_in_ring = executor->ticks_in_ring,
         .ticks_asleep = executor->ticks_asleep,

@@ -19,7 +19,6 @@ struct executor {
     bool running;                 /* inside run */
     bool closing;                 /* being destroyed: nothing is started any more */
     bool stopping;                /* the present run is to return */
-    int64_t unspent;              /* what was left of the batch when it was stopped */
     uint64_t refused_since_ns;    /* the kernel takes no submissions and nothing is in flight; 0: it does */
     uint64_t items;
     uint64_t exit_tick;           /* accounting: when the task that was just resumed exited, or 0 */
@@ -32,8 +31,14 @@ static inline struct executor *executor_of(const struct tacet_executor *shared)
     return (struct executor *)shared;
 }
 
+/* Its address tells threads apart, at the cost of an instruction. */
+extern _Thread_local char executor_thread_identity __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
 /* Whether this thread is the executor's. False in a forked child. */
-bool executor_is_mine(const struct executor *executor);
+static inline bool executor_is_mine(const struct executor *executor)
+{
+    return executor->owner == &executor_thread_identity;
+}
 
 /*
  * Submits, and waits if wait_nr > 0. What the kernel refuses is tried again later; after a second of that with nothing

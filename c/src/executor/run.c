@@ -117,25 +117,30 @@ static unsigned first_level_to_look_before(const struct tacet_executor *shared)
     return shared->attached[TACET_PRIORITY_NORMAL] > 0 ? TACET_PRIORITY_LOW : TACET_PRIORITY_COUNT;
 }
 
-/* The next runnable of this batch, or NULL. */
-static inline struct tacet_runnable *next_ready(struct executor *executor, unsigned look_from, bool first)
+/* The next runnable, or NULL if there is none, or if the ring is to be looked at first. */
+static inline struct tacet_runnable *next_ready(struct executor *executor, unsigned look_from)
 {
     struct tacet_executor *shared = &executor->shared;
-    if (shared->budget <= 0 || shared->ready.nonempty == 0)
+    if (shared->ready.nonempty == 0)
         return NULL;
     unsigned level = tacet_ready_level(&shared->ready);
-    if (TACET_UNLIKELY(level >= look_from) && !first && ring_has_news(&executor->ring))
+    if (TACET_UNLIKELY(level >= look_from) && ring_has_news(&executor->ring))
         return NULL;
-    shared->budget--;
-    return tacet_ready_pop(&shared->ready, level);
+    return shared->current = tacet_ready_pop(&shared->ready, level);
 }
 
-static void resume_ready(struct executor *executor)
+/* Resumes up to `budget` runnables, at least one if there is one, and returns what is left of the budget. */
+static int64_t resume_ready(struct executor *executor, int64_t budget)
 {
     unsigned look_from = first_level_to_look_before(&executor->shared);
-    struct tacet_runnable *runnable;
-    for (bool first = true; (runnable = next_ready(executor, look_from, first)) != NULL; first = false)
+    struct tacet_runnable *runnable = next_ready(executor, TACET_PRIORITY_COUNT);
+    while (runnable != NULL) {
         runnable->run(runnable);
+        if (--budget == 0 || executor->stopping)
+            break;
+        runnable = next_ready(executor, look_from);
+    }
+    return budget;
 }
 
 static void note_resumed(struct tacet_task *task, uint64_t now)
@@ -152,12 +157,12 @@ static void note_suspended(struct tacet_task *task, uint64_t now)
 }
 
 /* The same with time accounts. The end of one resumption is the start of the next: one reading serves both. */
-static void resume_ready_accounted(struct executor *executor)
+static int64_t resume_ready_accounted(struct executor *executor, int64_t budget)
 {
     unsigned look_from = first_level_to_look_before(&executor->shared);
     uint64_t start = tacet_ticks(), now = start;
-    struct tacet_runnable *runnable;
-    for (bool first = true; (runnable = next_ready(executor, look_from, first)) != NULL; first = false) {
+    struct tacet_runnable *runnable = next_ready(executor, TACET_PRIORITY_COUNT);
+    while (runnable != NULL) {
         struct tacet_task *task = runnable->run != callback_run ? (struct tacet_task *)runnable : NULL;
         if (task != NULL)
             note_resumed(task, now);
@@ -167,24 +172,22 @@ static void resume_ready_accounted(struct executor *executor)
         now = executor->exit_tick != 0 ? executor->exit_tick : tacet_ticks();
         if (task != NULL && executor->exit_tick == 0)
             note_suspended(task, now);
+        if (--budget == 0 || executor->stopping)
+            break;
+        runnable = next_ready(executor, look_from);
     }
     executor->ticks_in_tasks += now - start;
+    return budget;
 }
 
 static void resume_batch(struct executor *executor, struct run *run)
 {
-    struct tacet_executor *shared = &executor->shared;
     int64_t batch = run->items_left < BATCH ? run->items_left : BATCH;
-    shared->budget = batch;
-    if (shared->accounting)
-        resume_ready_accounted(executor);
-    else
-        resume_ready(executor);
-    shared->current = NULL;
-    int64_t done = batch - shared->budget - executor->unspent;
-    executor->unspent = 0;
-    run->items_left -= done;
-    executor->items += (uint64_t)done;
+    int64_t left = executor->shared.accounting ? resume_ready_accounted(executor, batch)
+                                               : resume_ready(executor, batch);
+    executor->shared.current = NULL;
+    run->items_left -= batch - left;
+    executor->items += (uint64_t)(batch - left);
 }
 
 static bool is_over(const struct executor *executor, const struct run *run)
@@ -223,7 +226,6 @@ tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max
                                     clock_add((uint64_t)timeout->tv_sec * NS_PER_S, (uint64_t)timeout->tv_nsec));
     executor->running = true;
     executor->stopping = false;
-    executor->unspent = 0;
     tacet_result r = loop(executor, &run);
     executor->running = false;
     int64_t done = items_max - run.items_left;
@@ -234,8 +236,5 @@ tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max
 
 void tacet_executor_stop(struct tacet_executor *shared)
 {
-    struct executor *executor = executor_of(shared);
-    executor->stopping = true;
-    executor->unspent += shared->budget;
-    shared->budget = 0;
+    executor_of(shared)->stopping = true;
 }

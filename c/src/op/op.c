@@ -15,7 +15,6 @@
 void callback_run(struct tacet_runnable *runnable)
 {
     struct tacet_op *op = (struct tacet_op *)runnable;
-    op->owner.executor->current = NULL;
     op->state = TACET_OP_IDLE;
     if (op->owner.executor->accounting)
         op->ticks.reaped = tacet_ticks();

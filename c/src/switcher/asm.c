@@ -5,15 +5,19 @@
  *     push registers, sp -> resumer_stack_pointer      push registers, sp -> stack_pointer
  *     sp = stack_pointer, pop registers                sp = resumer_stack_pointer, pop registers
  *
- * The C++ runtime keeps caught and uncaught exceptions per thread; they are exchanged with those of the context at both
- * ends of a switch, so that a task may suspend inside a catch block.
+ * The usual way from the run loop to a task and back executes not one return: see asm_x86_64.S.
  */
+#include "switcher/exceptions.h"
 #include "switcher/sanitizer.h"
 #include "switcher/switcher.h"
+#include "task/c_task.h"
 
 #if !defined(__x86_64__)
 #error "the asm switcher is written for x86-64"
 #endif
+
+_Static_assert(offsetof(struct tacet_context, stack_pointer) == 0, "the assembly relies on it");
+_Static_assert(offsetof(struct tacet_context, resumer_stack_pointer) == 8, "the assembly relies on it");
 
 struct first_frame {
     uint32_t mxcsr, x87_control_word;
@@ -22,24 +26,12 @@ struct first_frame {
     uint64_t alignment[2]; /* of the stack at the call of tacet_asm_main */
 };
 
-void tacet_asm_switch(void **save, void *load);
+void tacet_asm_resume(struct tacet_context *context, int64_t value);
+int64_t tacet_asm_suspend(struct tacet_context *context);
+__attribute__((noreturn)) void tacet_asm_finish(struct tacet_context *context);
 void tacet_asm_first_frame(void);
 void tacet_asm_main(struct tacet_context *context);
-
-/* Found where the program links the C++ runtime; a C program need not. */
-void **__cxa_get_globals(void) __attribute__((weak));
-
-static inline void exchange_exceptions(struct tacet_context *context)
-{
-    if (__cxa_get_globals == NULL)
-        return;
-    void **globals = __cxa_get_globals();
-    for (int i = 0; i < 2; i++) {
-        void *other = context->exceptions[i];
-        context->exceptions[i] = globals[i];
-        globals[i] = other;
-    }
-}
+void tacet_asm_after(struct tacet_context *context);
 
 static tacet_result create(struct tacet_context *context, struct tacet_switcher *switcher, size_t stack_bytes)
 {
@@ -52,17 +44,20 @@ static void destroy(struct tacet_context *context)
     stack_give(&context->switcher->stacks, &context->stack);
 }
 
-static void prepare(struct tacet_context *context, void (*entry)(void *argument), void *argument)
+static void prepare(struct tacet_context *context, void (*entry)(void *argument), void (*after)(void *argument),
+                    void *argument)
 {
     sanitizer_stack_reusable(&context->stack);
     context->entry = entry;
+    context->after = after;
     context->argument = argument;
     context->finished = false;
-    context->exceptions[0] = context->exceptions[1] = NULL;
+    context->has_exceptions = false;
+    context->exception_globals = NULL;
     char *top = context->stack.base + context->stack.bytes;
     struct first_frame *frame = (struct first_frame *)(void *)(top - sizeof *frame);
     *frame = (struct first_frame){
-        .mxcsr = 0x1f80,           /* the psABI's initial control words */
+        .mxcsr = 0x1f80, /* the psABI's initial control words */
         .x87_control_word = 0x37f,
         .r12 = (uint64_t)(uintptr_t)context,
         .return_address = (void *)tacet_asm_first_frame,
@@ -70,22 +65,75 @@ static void prepare(struct tacet_context *context, void (*entry)(void *argument)
     context->stack_pointer = frame;
 }
 
-static void resume(struct tacet_context *context)
+#ifdef HAS_ASAN
+
+static void switch_to(struct tacet_context *context, int64_t value)
 {
     struct sanitizer_switch state;
-    exchange_exceptions(context);
     sanitizer_before(&state, &context->stack, false);
-    tacet_asm_switch(&context->resumer_stack_pointer, context->stack_pointer);
+    tacet_asm_resume(context, value);
     sanitizer_after(&state, NULL);
-    exchange_exceptions(context);
+    if (context->finished)
+        context->after(context->argument);
 }
 
-static void suspend(struct tacet_context *context)
+static int64_t switch_back(struct tacet_context *context)
 {
     struct sanitizer_switch state;
     sanitizer_before(&state, &context->resumer_stack, false);
-    tacet_asm_switch(&context->stack_pointer, context->resumer_stack_pointer);
+    int64_t value = tacet_asm_suspend(context);
     sanitizer_after(&state, &context->resumer_stack);
+    return value;
+}
+
+/* Not before the sanitizer knows which stack this is: switch_to() goes on. */
+void tacet_asm_after(struct tacet_context *context)
+{
+    (void)context;
+}
+
+#else
+
+#define switch_to tacet_asm_resume
+#define switch_back tacet_asm_suspend
+
+void tacet_asm_after(struct tacet_context *context)
+{
+    context->after(context->argument);
+}
+
+#endif
+
+/* An exception is being handled on one side or the other: each gets its own. */
+static TACET_NOINLINE void resume_with_exceptions(struct tacet_context *context, int64_t value)
+{
+    void **globals = exceptions_of_thread();
+    void *resumers[2];
+    exceptions_move(resumers, globals);
+    context->exception_globals = globals;
+    if (context->has_exceptions)
+        exceptions_move(globals, context->exceptions);
+    context->has_exceptions = false;
+    switch_to(context, value);
+    exceptions_move(globals, resumers);
+}
+
+static inline void resume(struct tacet_context *context, int64_t value)
+{
+    void **globals = context->exception_globals;
+    if (TACET_UNLIKELY(globals == NULL || context->has_exceptions || exceptions_any(globals)))
+        resume_with_exceptions(context, value);
+    else
+        switch_to(context, value);
+}
+
+static int64_t suspend(struct tacet_context *context)
+{
+    if (TACET_UNLIKELY(exceptions_any(context->exception_globals))) {
+        exceptions_move(context->exceptions, context->exception_globals);
+        context->has_exceptions = true;
+    }
+    return switch_back(context);
 }
 
 /* Called by the first frame. A finished context is not come back to. */
@@ -95,12 +143,19 @@ void tacet_asm_main(struct tacet_context *context)
     context->entry(context->argument);
     context->finished = true;
     sanitizer_before(NULL, &context->resumer_stack, true);
-    tacet_asm_switch(&context->stack_pointer, context->resumer_stack_pointer);
+    tacet_asm_finish(context);
+}
+
+/* tacet_stackful_run(), without its indirect call. */
+static void run(struct tacet_runnable *runnable)
+{
+    struct tacet_task *task = tacet_task_resume(runnable);
+    resume(&c_task_of(task)->context, task->wake_result);
 }
 
 const struct tacet_switcher_ops tacet_asm_ops = {
     .name = "asm",
-    .run = tacet_stackful_run,
+    .run = run,
     .create = create,
     .prepare = prepare,
     .resume = resume,

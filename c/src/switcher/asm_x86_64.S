@@ -4,6 +4,10 @@
  * A suspended stack, from its saved stack pointer upwards:
  *   [sp+0] mxcsr  [sp+4] x87 control word  [sp+8] r15  [sp+16] r14  [sp+24] r13  [sp+32] r12  [sp+40] rbx  [sp+48] rbp
  *   [sp+56] return address
+ * A context: [+0] its stack pointer, [+8] that of its resumer.
+ *
+ * Leaving is by a jump, not a return: the processor's return predictor knows only the stack that called. For the same
+ * reason the callers in C end in a jump to these functions, so that no return is executed between two switches.
  *
  * The control words are loaded only where they differ: loading costs more than the rest of the switch. Of mxcsr only the
  * control bits count; the psABI lets a callee change the status bits.
@@ -12,13 +16,7 @@
 
     .text
 
-/* void tacet_asm_switch(void **save, void *load): rdi = where the present stack pointer goes, rsi = that of the other. */
-    .globl tacet_asm_switch
-    .hidden tacet_asm_switch
-    .type tacet_asm_switch, @function
-    .p2align 4
-tacet_asm_switch:
-    .cfi_startproc
+.macro save_registers
     endbr64
     pushq %rbp
     .cfi_adjust_cfa_offset 8
@@ -42,20 +40,26 @@ tacet_asm_switch:
     .cfi_adjust_cfa_offset 8
     stmxcsr 0(%rsp)
     fnstcw 4(%rsp)
-    movl 0(%rsp), %eax
+    movl 0(%rsp), %edx
     movzwl 4(%rsp), %ecx
+.endm
 
-    movq %rsp, (%rdi)
-    movq %rsi, %rsp
-
-    xorl 0(%rsp), %eax
-    andl $0xffc0, %eax
+/* edx, cx: the control words in force. */
+.macro restore_control_words
+    xorl 0(%rsp), %edx
+    andl $0xffc0, %edx
     jnz 1f
     cmpw 4(%rsp), %cx
-    jne 1f
+    je 2f
+1:
+    ldmxcsr 0(%rsp)
+    fldcw 4(%rsp)
 2:
     addq $8, %rsp
     .cfi_adjust_cfa_offset -8
+.endm
+
+.macro restore_registers
     popq %r15
     .cfi_adjust_cfa_offset -8
     .cfi_restore r15
@@ -74,13 +78,53 @@ tacet_asm_switch:
     popq %rbp
     .cfi_adjust_cfa_offset -8
     .cfi_restore rbp
-    /* A jump, not a return: the return predictor knows only the stack that called. */
+.endm
+
+.macro jump_back
     popq %rcx
     .cfi_adjust_cfa_offset -8
     .cfi_register rip, rcx
     notrack jmp *%rcx
-    .cfi_endproc
+.endm
+
+.macro begin name
+    .globl \name
+    .hidden \name
+    .type \name, @function
+    .p2align 4
+\name:
     .cfi_startproc
+.endm
+
+.macro end name
+    .cfi_endproc
+    .size \name, . - \name
+.endm
+
+/* void tacet_asm_resume(struct tacet_context *context, int64_t value): rax = value on the context's side. */
+    begin tacet_asm_resume
+    save_registers
+    movq %rsp, 8(%rdi)
+    movq 0(%rdi), %rsp
+    movq %rsi, %rax
+    restore_control_words
+    restore_registers
+    jump_back
+    end tacet_asm_resume
+
+/* int64_t tacet_asm_suspend(struct tacet_context *context) */
+    begin tacet_asm_suspend
+    save_registers
+    movq %rsp, 0(%rdi)
+    movq 8(%rdi), %rsp
+    restore_control_words
+    restore_registers
+    jump_back
+    end tacet_asm_suspend
+
+/* void tacet_asm_finish(struct tacet_context *context): to the resumer for good, and on its stack to tacet_asm_after. */
+    begin tacet_asm_finish
+    movq 8(%rdi), %rsp
     .cfi_def_cfa rsp, 64
     .cfi_offset rip, -8
     .cfi_offset rbp, -16
@@ -89,28 +133,23 @@ tacet_asm_switch:
     .cfi_offset r13, -40
     .cfi_offset r14, -48
     .cfi_offset r15, -56
-1:
     ldmxcsr 0(%rsp)
     fldcw 4(%rsp)
-    jmp 2b
-    .cfi_endproc
-    .size tacet_asm_switch, . - tacet_asm_switch
+    addq $8, %rsp
+    .cfi_adjust_cfa_offset -8
+    restore_registers
+    jmp tacet_asm_after
+    end tacet_asm_finish
 
-/* The first frame of a context: r12 holds the context. Nobody called it: the unwinder stops here. */
-    .globl tacet_asm_first_frame
-    .hidden tacet_asm_first_frame
-    .type tacet_asm_first_frame, @function
-    .p2align 4
-tacet_asm_first_frame:
-    .cfi_startproc
+/* The first frame of a context, which r12 holds. Nobody called it: the unwinder stops here. */
+    begin tacet_asm_first_frame
     .cfi_undefined rip
     endbr64
     xorl %ebp, %ebp
     movq %r12, %rdi
     call tacet_asm_main
     ud2
-    .cfi_endproc
-    .size tacet_asm_first_frame, . - tacet_asm_first_frame
+    end tacet_asm_first_frame
 
 #endif
 

@@ -77,11 +77,13 @@ void stackful_entry(void *task)
     tacet_task_exit(task, c_task->body(task, c_task->arg));
 }
 
+void stackful_after(void *task)
+{
+    task_settle(c_task_of(task));
+}
+
 void tacet_stackful_run(struct tacet_runnable *runnable)
 {
     struct tacet_task *task = tacet_task_resume(runnable);
-    struct c_task *c_task = c_task_of(task);
-    task->switcher_ops->resume(&c_task->context);
-    if (c_task->context.finished)
-        task_settle(c_task);
+    task->switcher_ops->resume(&c_task_of(task)->context, task->wake_result);
 }

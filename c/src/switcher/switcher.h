@@ -20,7 +20,8 @@ struct tacet_switcher {
 void switcher_use(struct tacet_switcher *switcher);
 void switcher_release(struct tacet_switcher *switcher);
 
-/* Entry of a task's context: runs the body, and exits. The argument is the task. */
+/* What a task's context does: runs the body, and exits; then, back on the scheduler's stack, settles. */
 void stackful_entry(void *task);
+void stackful_after(void *task);
 
 #endif

@@ -138,7 +138,7 @@ static void attach(struct tacet_executor *executor, struct tacet_task *task)
     executor->attached[task->priority]++;
     list_push_back(&executor->tasks, &task->attached_node);
     if (task->switcher_ops->prepare != NULL)
-        task->switcher_ops->prepare(&c_task_of(task)->context, stackful_entry, task);
+        task->switcher_ops->prepare(&c_task_of(task)->context, stackful_entry, stackful_after, task);
     tacet_ready_push(&executor->ready, task->priority, &task->runnable);
 }
 

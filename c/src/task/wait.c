@@ -40,8 +40,7 @@ tacet_result task_give_up(struct tacet_task *task)
 {
     if (task->switcher_ops->flags & TACET_SWITCHER_SUSPENDS_BY_RETURNING)
         return TACET_PENDING;
-    task->switcher_ops->suspend(&c_task_of(task)->context);
-    return task->wake_result;
+    return task->switcher_ops->suspend(&c_task_of(task)->context);
 }
 
 /* The op is in flight, and counted as initiated; from now on it is what the task waits for. */
@@ -49,10 +48,7 @@ static tacet_result await_op(struct tacet_task *task, struct tacet_op *op, void 
 {
     task->ops_initiated--;
     tacet_task_park(task, op, on_cancel);
-    tacet_result r = task_give_up(task);
-    if (r != TACET_PENDING && TACET_UNLIKELY(task->executor->accounting))
-        op->ticks.reaped = task->ticks->resumed;
-    return r;
+    return task_give_up(task);
 }
 
 tacet_result call_await(struct tacet_task *task, tacet_result started)

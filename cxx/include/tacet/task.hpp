@@ -30,7 +30,7 @@ inline constexpr unsigned at_once_max = 64;
 
 inline bool may_go_on(tacet_task* task) noexcept
 {
-    return ++task->at_once < at_once_max;
+    return ++task->at_once % at_once_max != 0;
 }
 
 inline void requeue(tacet_task* task, std::coroutine_handle<> next) noexcept
@@ -52,7 +52,6 @@ inline std::coroutine_handle<> transfer(tacet_task* task, std::coroutine_handle<
 inline void run_coroutine(tacet_runnable* runnable)
 {
     tacet_task* task = tacet_task_resume(runnable);
-    task->at_once = 0;
     std::coroutine_handle<>::from_address(task->context).resume();
 }
 

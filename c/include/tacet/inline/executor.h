@@ -5,9 +5,10 @@
  * start down the slow path, which finds no owner and returns -EPERM.
  *
  * Invariants:
- *   - pending + ready + running + suspended == attached, running <= 1; only `attached` and `suspended` are counted;
+ *   - pending + ready + running + suspended == attached, running <= 1; only `attached` is counted, the ready queue can
+ *     be walked, and the rest follows;
  *   - submitted <= tail <= limit (as wrapping counters); SQEs [submitted, tail) are filled and not yet the kernel's;
- *   - current is the RUNNING task, or NULL in a callback and outside of run.
+ *   - current is what runs (a task, a callback), or NULL outside of run.
  */
 #ifndef TACET_INLINE_EXECUTOR_H
 #define TACET_INLINE_EXECUTOR_H
@@ -31,9 +32,7 @@ struct tacet_submission_queue {
 struct tacet_executor {
     struct tacet_ready ready;
     struct tacet_submission_queue sq;
-    struct tacet_task *current;
-    int64_t budget;                     /* items left of this batch */
-    uint32_t suspended;
+    struct tacet_runnable *current;
     uint32_t attached[TACET_PRIORITY_COUNT];
     bool accounting;
     struct tacet_list_node tasks;       /* all attached ones */
@@ -46,7 +45,6 @@ static inline void tacet_task_unpark(struct tacet_task *task, tacet_result resul
     tacet_task_transition(task, TACET_TASK_SUSPENDED, TACET_TASK_READY);
     task->wake_result = result;
     task->waiting_for = NULL;
-    executor->suspended--;
     tacet_ready_push(&executor->ready, task->priority, &task->runnable);
 }
 
@@ -60,7 +58,6 @@ static inline void tacet_task_park(struct tacet_task *task, void *waiting_for,
     tacet_task_transition(task, TACET_TASK_RUNNING, TACET_TASK_SUSPENDED);
     task->waiting_for = waiting_for;
     task->on_cancel = on_cancel;
-    task->executor->suspended++;
 }
 
 /* The running task goes to the end of its level's queue. */
@@ -75,8 +72,8 @@ static inline struct tacet_task *tacet_task_resume(struct tacet_runnable *runnab
 {
     struct tacet_task *task = (struct tacet_task *)runnable;
     TACET_ASSERT(task->state == TACET_TASK_READY || task->state == TACET_TASK_PENDING);
+    TACET_ASSERT(task->executor->current == runnable);
     task->state = TACET_TASK_RUNNING;
-    task->executor->current = task;
     return task;
 }
 

@@ -4,8 +4,11 @@
  * Whatever can be resumed is a runnable: a task (of any switcher), a completed callback op. To resume it is a queue pop
  * and one indirect call, whoever is behind it.
  *
- * Owner thread only. Invariant: bit p of `nonempty` is set exactly when fifo[p] has a runnable; `last` of an empty FIFO
- * points to its `first`, so that a push never branches.
+ * Owner thread only. Invariant: bit p of `nonempty` is set exactly when fifo[p] has a runnable; only then are its `first`
+ * and `last` valid, and `next` of all but the last.
+ *
+ * The mask is written only when it changes: a read-modify-write in every push and pop is a chain through memory that
+ * costs as much as all the rest.
  */
 #ifndef TACET_INLINE_RUNNABLE_H
 #define TACET_INLINE_RUNNABLE_H
@@ -22,8 +25,7 @@ struct tacet_runnable {
 };
 
 struct tacet_fifo {
-    struct tacet_runnable *first;
-    struct tacet_runnable **last;
+    struct tacet_runnable *first, *last;
 };
 
 struct tacet_ready {
@@ -31,22 +33,17 @@ struct tacet_ready {
     struct tacet_fifo fifo[TACET_PRIORITY_COUNT];
 };
 
-static inline void tacet_ready_init(struct tacet_ready *ready)
-{
-    ready->nonempty = 0;
-    for (unsigned p = 0; p < TACET_PRIORITY_COUNT; p++) {
-        ready->fifo[p].first = NULL;
-        ready->fifo[p].last = &ready->fifo[p].first;
-    }
-}
-
 static inline void tacet_ready_push(struct tacet_ready *ready, unsigned priority, struct tacet_runnable *runnable)
 {
     struct tacet_fifo *fifo = &ready->fifo[priority];
-    runnable->next = NULL;
-    *fifo->last = runnable;
-    fifo->last = &runnable->next;
-    ready->nonempty |= 1u << priority;
+    const unsigned bit = 1u << priority;
+    if (ready->nonempty & bit) {
+        fifo->last->next = runnable;
+    } else {
+        fifo->first = runnable;
+        ready->nonempty |= bit;
+    }
+    fifo->last = runnable;
 }
 
 /* The highest level that has a runnable. The queue must not be empty. */
@@ -56,16 +53,16 @@ static inline unsigned tacet_ready_level(const struct tacet_ready *ready)
     return (unsigned)__builtin_ctz(ready->nonempty);
 }
 
+/* The level must not be empty. */
 static inline struct tacet_runnable *tacet_ready_pop(struct tacet_ready *ready, unsigned priority)
 {
     struct tacet_fifo *fifo = &ready->fifo[priority];
     struct tacet_runnable *runnable = fifo->first;
-    TACET_ASSERT(runnable != NULL);
-    fifo->first = runnable->next;
-    if (runnable->next == NULL) {
-        fifo->last = &fifo->first;
+    TACET_ASSERT(ready->nonempty & 1u << priority);
+    if (runnable == fifo->last)
         ready->nonempty &= ~(1u << priority);
-    }
+    else
+        fifo->first = runnable->next;
     return runnable;
 }
 

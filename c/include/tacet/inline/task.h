@@ -57,7 +57,7 @@ struct tacet_task {
     uint8_t cancel_requested;                   /* sticky */
     uint8_t cancel_pending;                     /* not yet delivered */
     uint16_t ioprio;                            /* for the SQE; 0 is the default class */
-    uint16_t at_once;                           /* awaits since its resumption that did not go through the loop */
+    uint16_t at_once;                           /* counts awaits that did not go through the loop; wraps */
     void *context;                              /* the coroutine's handle; a C task's struct tacet_context */
     void (*on_cancel)(struct tacet_task *task); /* ends the wait, now or by a later completion; NULL: cannot */
     void *waiting_for;                          /* the op, TACET_ANY_OP, the semaphore, the task ... */

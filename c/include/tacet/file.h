@@ -38,7 +38,10 @@ static inline int tacet_dir_fd(const struct tacet_file *dir)
     return dir != NULL ? dir->fd : AT_FDCWD;
 }
 
-/* Nobody waits for it: through the ring where a slot is left, else by close(2). The file is then closed (fd -1). */
+/*
+ * Nobody waits for it: through the ring where a slot is left, else by close(2). The file is then closed (fd -1).
+ * THREAD-SAFE as to the executor, which may be NULL, another thread's, or gone already.
+ */
 TACET_EXPORT void tacet_file_close_detached(struct tacet_executor *executor, struct tacet_file *file);
 
 /* openat2(2). _start: the result is the descriptor, for tacet_file_from_fd(). */

@@ -17,6 +17,25 @@
 
 _Thread_local char executor_thread_identity;
 
+/* The living executors of this thread. A file may outlive the executor that it names, and asks here. */
+static _Thread_local struct executor *living;
+
+bool executor_lives_here(const struct tacet_executor *shared)
+{
+    const struct executor *each = living;
+    while (each != NULL && &each->shared != shared)
+        each = each->next_here;
+    return each != NULL && executor_is_mine(each);
+}
+
+static void forget_living(struct executor *dying)
+{
+    struct executor **link = &living;
+    while (*link != dying)
+        link = &(*link)->next_here;
+    *link = dying->next_here;
+}
+
 static size_t mapped_bytes(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -35,6 +54,7 @@ static struct executor *map_executor(void)
 
 static void init_shared(struct tacet_executor *shared, const struct tacet_executor_options *options)
 {
+    tacet_ready_init(&shared->ready);
     list_init(&shared->tasks);
     shared->accounting = options->accounting;
 }
@@ -67,6 +87,8 @@ static tacet_result open_executor(struct executor *executor, const struct tacet_
     snprintf(executor->config, sizeof executor->config, "tacet %s %s accounting=%s", TACET_VERSION,
              executor->ring.description, options->accounting ? "on" : "off");
     executor->owner = &executor_thread_identity;
+    executor->next_here = living;
+    living = executor;
     return 0;
 }
 
@@ -113,7 +135,7 @@ static void run_callbacks(struct executor *executor)
 {
     struct tacet_ready *ready = &executor->shared.ready;
     while (ready->nonempty != 0) {
-        struct tacet_runnable *runnable = tacet_ready_pop(ready, tacet_ready_level(ready));
+        struct tacet_runnable *runnable = tacet_level_pop(&ready->levels[tacet_ready_level(ready)]);
         if (runnable->run == callback_run)
             runnable->run(runnable);
     }
@@ -164,6 +186,7 @@ tacet_result tacet_executor_destroy(struct tacet_executor *shared)
     abandon_tasks(executor);
     executor->ring.ops->finish(&executor->ring);
     timers_finish(&executor->timers);
+    forget_living(executor);
     munmap(executor, mapped_bytes());
     return 0;
 }
@@ -184,12 +207,10 @@ static uint64_t count_ready_tasks(const struct tacet_ready *ready)
 {
     uint64_t count = 0;
     for (unsigned p = 0; p < TACET_PRIORITY_COUNT; p++) {
-        if (!(ready->nonempty & 1u << p))
-            continue;
-        const struct tacet_runnable *runnable = ready->fifo[p].first;
-        for (;; runnable = runnable->next) {
+        const struct tacet_runnable *last = ready->levels[p].last, *runnable = ready->levels[p].first;
+        for (; last != NULL; runnable = runnable->next) {
             count += runnable->run != callback_run;
-            if (runnable == ready->fifo[p].last)
+            if (runnable == last)
                 break;
         }
     }

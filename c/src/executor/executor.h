@@ -14,6 +14,7 @@
 struct executor {
     struct tacet_executor shared; /* first: see executor_of() */
     const void *owner;            /* identity of the thread that may use it */
+    struct executor *next_here;   /* in the list of the thread's living executors */
     struct ring ring;
     struct timers timers;
     bool running;                 /* inside run */
@@ -39,6 +40,11 @@ static inline bool executor_is_mine(const struct executor *executor)
 {
     return executor->owner == &executor_thread_identity;
 }
+
+/*
+ * Whether the address is that of a living executor of this thread. It is not followed: what it points to may be gone.
+ */
+bool executor_lives_here(const struct tacet_executor *executor);
 
 /*
  * Submits, and waits if wait_nr > 0. What the kernel refuses is tried again later; after a second of that with nothing

@@ -126,7 +126,7 @@ static inline struct tacet_runnable *next_ready(struct executor *executor, unsig
     unsigned level = tacet_ready_level(&shared->ready);
     if (TACET_UNLIKELY(level >= look_from) && ring_has_news(&executor->ring))
         return NULL;
-    return shared->current = tacet_ready_pop(&shared->ready, level);
+    return shared->current = tacet_level_pop(&shared->ready.levels[level]);
 }
 
 /* Resumes up to `budget` runnables, at least one if there is one, and returns what is left of the budget. */

@@ -46,7 +46,7 @@ static void deliver(struct tacet_executor *executor, struct tacet_op *op)
         }
         return;
     case TACET_TAG_CALLBACK:
-        tacet_ready_push(&executor->ready, op->priority, &op->runnable);
+        tacet_level_push(&executor->ready.levels[op->priority], &op->runnable);
         return;
     case TACET_TAG_GROUP:
         op->state = TACET_OP_IDLE;

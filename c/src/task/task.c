@@ -103,6 +103,7 @@ tacet_result tacet_task_set_priority(struct tacet_task *task, enum tacet_priorit
     if (is_attached(task)) {
         task->executor->attached[task->priority]--;
         task->executor->attached[cpu]++;
+        task->level = &task->executor->ready.levels[cpu];
     }
     task->priority = (uint8_t)cpu;
     task->ioprio = ioprio[io];
@@ -133,13 +134,14 @@ static void attach(struct tacet_executor *executor, struct tacet_task *task)
 {
     tacet_task_transition(task, (enum tacet_task_state)task->state, TACET_TASK_PENDING);
     task->executor = executor;
+    task->level = &executor->ready.levels[task->priority];
     task->cancel_requested = task->cancel_pending = 0;
     task->result = -EINPROGRESS;
     executor->attached[task->priority]++;
     list_push_back(&executor->tasks, &task->attached_node);
     if (task->switcher_ops->prepare != NULL)
         task->switcher_ops->prepare(&c_task_of(task)->context, stackful_entry, stackful_after, task);
-    tacet_ready_push(&executor->ready, task->priority, &task->runnable);
+    tacet_level_push(task->level, &task->runnable);
 }
 
 tacet_result tacet_task_attach_many(struct tacet_executor *executor, struct tacet_task *const *tasks, size_t count)

@@ -224,10 +224,10 @@ tacet_result tacet_task_cancel(struct tacet_task *task)
 {
     if (task == NULL || task->executor == NULL)
         return -EINVAL;
+    if (task->state == TACET_TASK_EXITED) /* its executor may be gone */
+        return -ESRCH;
     if (!executor_is_mine(executor_of(task->executor)))
         return -EPERM;
-    if (task->state == TACET_TASK_EXITED)
-        return -ESRCH;
     task->cancel_requested = 1;
     if (task->state == TACET_TASK_SUSPENDED && task->on_cancel != NULL) {
         void (*on_cancel)(struct tacet_task *) = task->on_cancel;

@@ -25,7 +25,7 @@ operation<sleep_request> sleep_for(std::chrono::duration<Rep, Period> duration)
     return operation<sleep_request>(sleep_request{ns > 0 ? static_cast<std::uint64_t>(ns) : 0});
 }
 
-// The task goes behind the other ready ones of its priority. CANCELLATION POINT.
+// The task goes behind the other ready ones of its priority. CANCELLATION POINT: a cancel is delivered on the way back.
 class [[nodiscard]] yield_awaiter {
 public:
     yield_awaiter() noexcept {}
@@ -34,24 +34,23 @@ public:
     template <tacet_promise Promise>
     void await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
     {
-        tacet_task* task = awaiting.promise().task;
-        cancelled_ = tacet_task_take_cancel(task);
-        detail::requeue(task, awaiting);
+        task_ = awaiting.promise().task;
+        detail::requeue(task_, awaiting);
     }
     void await_resume() const
     {
-        if (cancelled_) [[unlikely]]
+        if (tacet_task_take_cancel(task_)) [[unlikely]]
             throw_error(-ECANCELED, "yield");
     }
     result<void> take_result() const
     {
-        if (cancelled_)
+        if (tacet_task_take_cancel(task_))
             return unexpected(error_of(-ECANCELED));
         return {};
     }
 
 private:
-    bool cancelled_ = false;
+    tacet_task* task_ = nullptr;
 };
 
 inline yield_awaiter yield()

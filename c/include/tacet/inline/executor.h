@@ -41,11 +41,10 @@ struct tacet_executor {
 /* A suspended task's wait has come to its end: the task becomes ready. */
 static inline void tacet_task_unpark(struct tacet_task *task, tacet_result result)
 {
-    struct tacet_executor *executor = task->executor;
     tacet_task_transition(task, TACET_TASK_SUSPENDED, TACET_TASK_READY);
     task->wake_result = result;
     task->waiting_for = NULL;
-    tacet_ready_push(&executor->ready, task->priority, &task->runnable);
+    tacet_level_push(task->level, &task->runnable);
 }
 
 /*
@@ -64,7 +63,7 @@ static inline void tacet_task_park(struct tacet_task *task, void *waiting_for,
 static inline void tacet_task_requeue(struct tacet_task *task)
 {
     tacet_task_transition(task, TACET_TASK_RUNNING, TACET_TASK_READY);
-    tacet_ready_push(&task->executor->ready, task->priority, &task->runnable);
+    tacet_level_push(task->level, &task->runnable);
 }
 
 /* First act of every `run`. */

@@ -4,11 +4,11 @@
  * Whatever can be resumed is a runnable: a task (of any switcher), a completed callback op. To resume it is a queue pop
  * and one indirect call, whoever is behind it.
  *
- * Owner thread only. Invariant: bit p of `nonempty` is set exactly when fifo[p] has a runnable; only then are its `first`
- * and `last` valid, and `next` of all but the last.
+ * Owner thread only. Invariant: bit p of `nonempty` is set exactly when level p has a runnable, which is when its `last`
+ * is not NULL; only then is its `first` valid, and `next` of all but the last.
  *
  * The mask is written only when it changes: a read-modify-write in every push and pop is a chain through memory that
- * costs as much as all the rest.
+ * costs as much as all the rest. A task points to its level, so that a push computes no address.
  */
 #ifndef TACET_INLINE_RUNNABLE_H
 #define TACET_INLINE_RUNNABLE_H
@@ -24,26 +24,39 @@ struct tacet_runnable {
     void (*run)(struct tacet_runnable *runnable);
 };
 
-struct tacet_fifo {
+struct tacet_ready;
+
+struct tacet_level {
     struct tacet_runnable *first, *last;
+    struct tacet_ready *ready;
+    unsigned bit;
 };
 
 struct tacet_ready {
     unsigned nonempty;
-    struct tacet_fifo fifo[TACET_PRIORITY_COUNT];
+    struct tacet_level levels[TACET_PRIORITY_COUNT];
 };
 
-static inline void tacet_ready_push(struct tacet_ready *ready, unsigned priority, struct tacet_runnable *runnable)
+static inline void tacet_ready_init(struct tacet_ready *ready)
 {
-    struct tacet_fifo *fifo = &ready->fifo[priority];
-    const unsigned bit = 1u << priority;
-    if (ready->nonempty & bit) {
-        fifo->last->next = runnable;
-    } else {
-        fifo->first = runnable;
-        ready->nonempty |= bit;
+    ready->nonempty = 0;
+    for (unsigned p = 0; p < TACET_PRIORITY_COUNT; p++) {
+        ready->levels[p].last = NULL;
+        ready->levels[p].ready = ready;
+        ready->levels[p].bit = 1u << p;
     }
-    fifo->last = runnable;
+}
+
+static inline void tacet_level_push(struct tacet_level *level, struct tacet_runnable *runnable)
+{
+    struct tacet_runnable *last = level->last;
+    level->last = runnable;
+    if (last != NULL) {
+        last->next = runnable;
+    } else {
+        level->first = runnable;
+        level->ready->nonempty |= level->bit;
+    }
 }
 
 /* The highest level that has a runnable. The queue must not be empty. */
@@ -54,15 +67,16 @@ static inline unsigned tacet_ready_level(const struct tacet_ready *ready)
 }
 
 /* The level must not be empty. */
-static inline struct tacet_runnable *tacet_ready_pop(struct tacet_ready *ready, unsigned priority)
+static inline struct tacet_runnable *tacet_level_pop(struct tacet_level *level)
 {
-    struct tacet_fifo *fifo = &ready->fifo[priority];
-    struct tacet_runnable *runnable = fifo->first;
-    TACET_ASSERT(ready->nonempty & 1u << priority);
-    if (runnable == fifo->last)
-        ready->nonempty &= ~(1u << priority);
-    else
-        fifo->first = runnable->next;
+    struct tacet_runnable *runnable = level->first;
+    TACET_ASSERT(level->last != NULL && level->ready->nonempty & level->bit);
+    if (runnable == level->last) {
+        level->last = NULL;
+        level->ready->nonempty &= ~level->bit;
+    } else {
+        level->first = runnable->next;
+    }
     return runnable;
 }
 

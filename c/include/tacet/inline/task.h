@@ -52,6 +52,7 @@ static const uint8_t tacet_task_successors[TACET_TASK_STATE_COUNT] = {
 struct tacet_task {
     struct tacet_runnable runnable;
     struct tacet_executor *executor;            /* since attach */
+    struct tacet_level *level;                  /* of the executor's ready queue: that of `priority` */
     uint8_t state;
     uint8_t priority;
     uint8_t cancel_requested;                   /* sticky */

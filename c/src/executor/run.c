@@ -110,7 +110,7 @@ static void expire_timers(struct executor *executor)
  * The highest level before whose runnables the ring is looked at, so that a completion for a task of higher priority is
  * not left lying behind a batch of lower ones. Without tasks of two levels there is nothing to look for.
  */
-static unsigned first_level_to_look_before(const struct tacet_executor *shared)
+static size_t first_level_to_look_before(const struct tacet_executor *shared)
 {
     if (shared->attached[TACET_PRIORITY_HIGH] > 0)
         return TACET_PRIORITY_NORMAL;
@@ -118,12 +118,12 @@ static unsigned first_level_to_look_before(const struct tacet_executor *shared)
 }
 
 /* The next runnable, or NULL if there is none, or if the ring is to be looked at first. */
-static inline struct tacet_runnable *next_ready(struct executor *executor, unsigned look_from)
+static inline struct tacet_runnable *next_ready(struct executor *executor, size_t look_from)
 {
     struct tacet_executor *shared = &executor->shared;
     if (shared->ready.nonempty == 0)
         return NULL;
-    unsigned level = tacet_ready_level(&shared->ready);
+    const size_t level = tacet_ready_level(&shared->ready);
     if (TACET_UNLIKELY(level >= look_from) && ring_has_news(&executor->ring))
         return NULL;
     return shared->current = tacet_level_pop(&shared->ready.levels[level]);
@@ -132,7 +132,7 @@ static inline struct tacet_runnable *next_ready(struct executor *executor, unsig
 /* Resumes up to `budget` runnables, at least one if there is one, and returns what is left of the budget. */
 static int64_t resume_ready(struct executor *executor, int64_t budget)
 {
-    unsigned look_from = first_level_to_look_before(&executor->shared);
+    size_t look_from = first_level_to_look_before(&executor->shared);
     struct tacet_runnable *runnable = next_ready(executor, TACET_PRIORITY_COUNT);
     while (runnable != NULL) {
         runnable->run(runnable);
@@ -159,7 +159,7 @@ static void note_suspended(struct tacet_task *task, uint64_t now)
 /* The same with time accounts. The end of one resumption is the start of the next: one reading serves both. */
 static int64_t resume_ready_accounted(struct executor *executor, int64_t budget)
 {
-    unsigned look_from = first_level_to_look_before(&executor->shared);
+    size_t look_from = first_level_to_look_before(&executor->shared);
     uint64_t start = tacet_ticks(), now = start;
     struct tacet_runnable *runnable = next_ready(executor, TACET_PRIORITY_COUNT);
     while (runnable != NULL) {

@@ -16,7 +16,7 @@ void callback_run(struct tacet_runnable *runnable)
 {
     struct tacet_op *op = (struct tacet_op *)runnable;
     op->state = TACET_OP_IDLE;
-    if (op->owner.executor->accounting)
+    if (op->attention & TACET_OP_ACCOUNTED)
         op->ticks.reaped = tacet_ticks();
     op->callback(op);
 }
@@ -38,6 +38,7 @@ tacet_result tacet_op_init_callback(struct tacet_op *op, struct tacet_executor *
 void tacet_op_note_initiated(struct tacet_op *op)
 {
     op->ticks.initiated = tacet_ticks();
+    op->attention = TACET_OP_ACCOUNTED;
 }
 
 bool tacet_executor_supports(const struct tacet_executor *executor, unsigned opcode)
@@ -90,7 +91,7 @@ static tacet_result cancel_in_ring(struct executor *executor, struct tacet_op *o
     io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)op | op->tag, 0);
     sqe->user_data = (uint64_t)(uintptr_t)op | TACET_TAG_CANCEL;
     commit_reserved(executor);
-    op->cancel |= TACET_OP_CANCEL_IN_FLIGHT;
+    op->attention |= TACET_OP_CANCEL_IN_FLIGHT;
     return 0;
 }
 
@@ -108,7 +109,7 @@ tacet_result tacet_op_cancel(struct tacet_op *op)
         completion_terminal(executor, op, -ECANCELED);
         return 0;
     }
-    return op->cancel != 0 ? -EALREADY : cancel_in_ring(executor, op);
+    return op->attention & TACET_OP_CANCEL_IN_FLIGHT ? -EALREADY : cancel_in_ring(executor, op);
 }
 
 void tacet_op_on_cancel(struct tacet_task *task)

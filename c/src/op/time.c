@@ -16,7 +16,7 @@ static tacet_result add_timer(struct executor *executor, struct tacet_op *op, en
     op->state = TACET_OP_IN_FLIGHT;
     op->tag = (uint8_t)tag;
     op->opcode = IORING_OP_TIMEOUT;
-    op->cancel = 0;
+    op->attention = 0;
     if (executor->shared.accounting)
         tacet_op_note_initiated(op);
     return 0;

@@ -31,18 +31,18 @@ static void note_completed(struct tacet_op *op)
         op->owner.task->ticks->completed = op->ticks.completed;
 }
 
+/* The op has ended, and so has its cancel, if there was one. */
 static void deliver(struct tacet_executor *executor, struct tacet_op *op)
 {
-    if (TACET_UNLIKELY(executor->accounting))
+    if (op->attention & TACET_OP_ACCOUNTED)
         note_completed(op);
-    struct tacet_task *task = op->owner.task;
     switch (op->tag) {
     case TACET_TAG_TASK:
-        if (TACET_LIKELY(task->waiting_for == op)) {
+        if (op->owner.task->waiting_for == op) {
             op->state = TACET_OP_IDLE;
-            tacet_task_unpark(task, op->result);
+            tacet_task_unpark(op->owner.task, op->result);
         } else {
-            keep_for_task(task, op);
+            keep_for_task(op->owner.task, op);
         }
         return;
     case TACET_TAG_CALLBACK:
@@ -62,8 +62,8 @@ void completion_terminal(struct executor *executor, struct tacet_op *op, tacet_r
 {
     TACET_ASSERT(op->state == TACET_OP_IN_FLIGHT);
     op->result = result;
-    if (TACET_UNLIKELY(op->cancel & TACET_OP_CANCEL_IN_FLIGHT))
-        op->cancel |= TACET_OP_TERMINAL_SEEN;
+    if (op->attention & TACET_OP_CANCEL_IN_FLIGHT)
+        op->attention |= TACET_OP_TERMINAL_SEEN;
     else
         deliver(&executor->shared, op);
 }
@@ -71,19 +71,40 @@ void completion_terminal(struct executor *executor, struct tacet_op *op, tacet_r
 /* The cancel of an op has ended, one way or another; the op's own completion tells what became of it. */
 static void cancel_ended(struct executor *executor, struct tacet_op *op)
 {
-    op->cancel &= (uint8_t)~TACET_OP_CANCEL_IN_FLIGHT;
-    if (op->cancel & TACET_OP_TERMINAL_SEEN)
+    op->attention &= (uint8_t)~TACET_OP_CANCEL_IN_FLIGHT;
+    if (op->attention & TACET_OP_TERMINAL_SEEN)
         deliver(&executor->shared, op);
 }
 
-static void dispatch(struct executor *executor, uint64_t user_data, int32_t result)
+static TACET_NOINLINE void dispatch(struct executor *executor, uint64_t user_data, int32_t result)
 {
     struct tacet_op *op = (struct tacet_op *)(uintptr_t)(user_data & ~(uint64_t)TACET_TAG_MASK);
     unsigned tag = user_data & TACET_TAG_MASK;
-    if (TACET_LIKELY(tag <= TACET_TAG_GROUP))
+    if (tag <= TACET_TAG_GROUP)
         completion_terminal(executor, op, result);
     else if (tag == TACET_TAG_CANCEL)
         cancel_ended(executor, op);
+}
+
+/* The short way, for what is nearly always the case: an op that its task awaits, or one with a callback. */
+static inline bool dispatch_short(struct executor *executor, uint64_t user_data, int32_t result)
+{
+    struct tacet_op *op = (struct tacet_op *)(uintptr_t)(user_data & ~(uint64_t)TACET_TAG_MASK);
+    unsigned tag = user_data & TACET_TAG_MASK;
+    if (tag > TACET_TAG_CALLBACK || op->attention != 0)
+        return false;
+    struct tacet_task *task = op->owner.task;
+    if (tag == TACET_TAG_CALLBACK) {
+        op->result = result;
+        tacet_level_push(&executor->shared.ready.levels[op->priority], &op->runnable);
+        return true;
+    }
+    if (task->waiting_for != op)
+        return false;
+    op->result = result;
+    op->state = TACET_OP_IDLE;
+    tacet_task_unpark(task, result);
+    return true;
 }
 
 void completion_collect(struct executor *executor)
@@ -95,9 +116,12 @@ void completion_collect(struct executor *executor)
     if (head == tail)
         return;
     ring->completed += tail - head;
+    const struct io_uring_cqe *cqes = ring->cqes;
+    const uint32_t mask = ring->cq_mask;
     do {
-        const struct io_uring_cqe *cqe = &ring->cqes[head & ring->cq_mask];
-        dispatch(executor, cqe->user_data, cqe->res);
+        const struct io_uring_cqe *cqe = &cqes[head & mask];
+        if (TACET_UNLIKELY(!dispatch_short(executor, cqe->user_data, cqe->res)))
+            dispatch(executor, cqe->user_data, cqe->res);
     } while (++head != tail);
     /* release: the kernel may overwrite the entries once it sees the head */
     __atomic_store_n(ring->cq_head, head, __ATOMIC_RELEASE);

@@ -80,7 +80,7 @@ static tacet_result reap(struct tacet_task *task, struct tacet_op *before)
     if (task->completed == op)
         task->completed = before != op ? before : NULL;
     op->state = TACET_OP_IDLE;
-    if (TACET_UNLIKELY(task->executor->accounting))
+    if (TACET_UNLIKELY(op->attention & TACET_OP_ACCOUNTED))
         op->ticks.reaped = tacet_ticks();
     return op->result;
 }

@@ -82,12 +82,22 @@ public:
         require();
         return *value_;
     }
+    const T& value() const&
+    {
+        require();
+        return *value_;
+    }
     T&& value() &&
     {
         require();
         return *std::move(value_);
     }
 
+    template <class U>
+    T value_or(U&& other) const&
+    {
+        return has_value() ? *value_ : static_cast<T>(std::forward<U>(other));
+    }
     template <class U>
     T value_or(U&& other) &&
     {

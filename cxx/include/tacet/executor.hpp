@@ -2,10 +2,10 @@
 #ifndef TACET_EXECUTOR_HPP
 #define TACET_EXECUTOR_HPP
 
+#include <tacet/detail/duration.hpp>
 #include <tacet/executor.h>
 #include <tacet/op.hpp>
 
-#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -126,6 +126,7 @@ public:
             spawned_->release();
     }
 
+    explicit operator bool() const noexcept { return spawned_ != nullptr; }
     bool has_exited() const noexcept { return spawned_->has_exited(); }
     void cancel() noexcept { tacet_task_cancel(spawned_->scheduled()); }
     void set_priority(priority cpu, priority io = priority::normal) noexcept
@@ -179,6 +180,7 @@ public:
     template <class T>
     join_handle<T> spawn(task<T> body, priority cpu = priority::normal)
     {
+        detail::require_coroutine(body, "spawn");
         auto* spawned = detail::spawned<T>::create(std::move(body), &uncaught_);
         (void)tacet_task_set_priority(spawned->scheduled(), static_cast<tacet_priority>(cpu), TACET_PRIORITY_NORMAL);
         const tacet_result r = tacet_task_attach(executor_, spawned->scheduled());
@@ -191,10 +193,14 @@ public:
     }
 
     // Runs until this task has ended; the others have their turns meanwhile, and stay where they are after. Throws what
-    // left the task; resource_deadlock_would_occur if it waits for what cannot come: it is cancelled then.
+    // left the task; resource_deadlock_would_occur if it waits for what cannot come (it is cancelled then), or if this
+    // is called from a task (nothing is started then).
     template <class T>
     T run(task<T> body)
     {
+        detail::require_coroutine(body, "run");
+        if (tacet_executor_current(executor_) != nullptr)
+            throw_error(-EDEADLK, "run");
         auto* spawned = detail::spawned<T>::create(std::move(body), &uncaught_);
         spawned->stop_at_end_ = true;
         join_handle<T> handle(spawned);
@@ -204,18 +210,20 @@ public:
             throw_error(r, "run");
         }
         run_until_exit(spawned->scheduled());
-        rethrow_uncaught();
+        if (!spawned->outcome().error) [[likely]]
+            rethrow_uncaught();
         return handle.take();
     }
 
     // Until nothing is ready, in flight or timed. The number of resumptions and callbacks.
     std::int64_t run_until_idle() { return run_some(TACET_UNTIL_IDLE, nullptr); }
 
-    // At most so many resumptions and callbacks, for at most so long. The number done.
+    // At most so many resumptions and callbacks, for at most so long; zero or less: what can be done without waiting.
+    // The number done.
     template <class Rep, class Period>
     std::int64_t run_for(std::chrono::duration<Rep, Period> timeout, std::int64_t items_max = TACET_UNTIL_IDLE)
     {
-        const auto ns = std::chrono::ceil<std::chrono::nanoseconds>(timeout).count();
+        const std::uint64_t ns = detail::nanoseconds_of(timeout);
         const timespec limit = {static_cast<std::time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
         return run_some(items_max, &limit);
     }
@@ -241,12 +249,19 @@ private:
         return r == -ETIME ? 0 : check(r, "executor run");
     }
 
+    // Nothing is ready, in flight or timed: who waits now waits for ever.
+    bool is_idle() const
+    {
+        const tacet_executor_stats now = stats();
+        return executor_->ready.nonempty == 0 && now.in_flight == 0 && now.timers == 0;
+    }
+
     void run_until_exit(tacet_task* awaited)
     {
         bool cancelled = false;
         while (!tacet_task_has_exited(awaited)) {
             check(tacet_executor_run(executor_, TACET_UNTIL_IDLE, nullptr), "executor run");
-            if (tacet_task_has_exited(awaited) || awaited->state != TACET_TASK_SUSPENDED)
+            if (tacet_task_has_exited(awaited) || !is_idle())
                 continue; // something else stopped the run
             if (cancelled)
                 break;
@@ -269,6 +284,26 @@ private:
     detail::uncaught uncaught_;
 };
 
+namespace detail {
+
+// Waits for the exit of another task of the same executor, or says in wake_result why it does not.
+inline void wait_for_exit(tacet_task* self, tacet_task* other) noexcept
+{
+    const tacet_result refused = self == other                        ? -EDEADLK
+                                 : other->executor == nullptr         ? -EINVAL
+                                 : other->executor != self->executor  ? -EPERM
+                                 : tacet_task_take_cancel(self)       ? -ECANCELED
+                                                                      : 0;
+    if (refused == 0) [[likely]] {
+        tacet_task_wait_park(self, other);
+        return;
+    }
+    self->wake_result = refused;
+    tacet_task_requeue(self);
+}
+
+} // namespace detail
+
 // Waits for a task's end.
 template <class T>
 class [[nodiscard]] join_awaiter {
@@ -281,18 +316,17 @@ public:
     {
         self_ = awaiting.promise().task;
         self_->context = awaiting.address();
-        if (tacet_task_take_cancel(self_)) {
-            self_->wake_result = -ECANCELED;
-            tacet_task_requeue(self_);
-        } else {
-            tacet_task_wait_park(self_, joined_.get());
-        }
+        detail::wait_for_exit(self_, joined_.get());
     }
     T await_resume()
     {
         if (self_ != nullptr && self_->wake_result < 0)
             throw_error(self_->wake_result, "join");
         return joined_.take();
+    }
+    result<T> take_result()
+    {
+        return detail::result_of<T>([this] { return await_resume(); });
     }
 
 private:
@@ -301,9 +335,12 @@ private:
 };
 
 // What the task returned; throws what left it. A cancelled joiner leaves the task running. CANCELLATION POINT.
+// invalid_argument: an empty handle; resource_deadlock_would_occur: its own; operation_not_permitted: of another executor.
 template <class T>
 join_awaiter<T> join(join_handle<T> joined)
 {
+    if (!joined)
+        throw_error(-EINVAL, "join: an empty handle");
     return join_awaiter<T>(std::move(joined));
 }
 

@@ -360,6 +360,7 @@ struct open_request {
     {
         return file(static_cast<int>(r), static_cast<unsigned>(how.flags), executor);
     }
+    void discard(tacet_result r) const noexcept { const file closed_here = value(r); }
     std::string describe() const { return "open " + opened.quoted(); }
 };
 

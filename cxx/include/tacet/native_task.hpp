@@ -97,12 +97,7 @@ public:
     {
         self_ = awaiting.promise().task;
         self_->context = awaiting.address();
-        if (tacet_task_take_cancel(self_)) {
-            self_->wake_result = -ECANCELED;
-            tacet_task_requeue(self_);
-        } else {
-            tacet_task_wait_park(self_, joined_);
-        }
+        detail::wait_for_exit(self_, joined_);
     }
     tacet_result await_resume() const
     {
@@ -112,6 +107,10 @@ public:
             throw_error(self_->wake_result, "join");
         return tacet_task_waited_result(self_);
     }
+    result<tacet_result> take_result() const
+    {
+        return detail::result_of<tacet_result>([this] { return await_resume(); });
+    }
 
 private:
     tacet_task* joined_;
@@ -120,7 +119,35 @@ private:
 
 inline native_join_awaiter join(tacet_task* joined)
 {
+    if (joined == nullptr)
+        throw_error(-EINVAL, "join: no task");
     return native_join_awaiter(joined);
+}
+
+// The same, and throws what left the function. It must not go away meanwhile.
+class [[nodiscard]] native_function_join_awaiter : public native_join_awaiter {
+public:
+    explicit native_function_join_awaiter(native_task& joined) noexcept
+        : native_join_awaiter(joined.get()), function_(&joined)
+    {
+    }
+    tacet_result await_resume() const
+    {
+        (void)native_join_awaiter::await_resume();
+        return function_->take();
+    }
+    result<tacet_result> take_result() const
+    {
+        return detail::result_of<tacet_result>([this] { return await_resume(); });
+    }
+
+private:
+    native_task* function_;
+};
+
+inline native_function_join_awaiter join(native_task& joined)
+{
+    return native_function_join_awaiter(joined);
 }
 
 } // namespace tacet

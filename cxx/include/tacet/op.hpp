@@ -11,6 +11,9 @@
 //         std::string describe() const { return "nop"; }
 //     };
 //
+// A request whose result is something to be given back (a descriptor) has discard(result) too, for the result that comes
+// when nobody takes it any more.
+//
 // The memory that a request names must live until the await ends, which it does of itself in a co_await expression.
 // An operation may be moved until it is awaited. It is a CANCELLATION POINT: a task that was cancelled finds
 // operation_canceled.
@@ -47,11 +50,12 @@ inline tacet_result start_and_park(tacet_op& op, Request& request, tacet_task* t
         return -ECANCELED;
     if constexpr (ring_request<Request>) {
         io_uring_sqe* sqe;
-        tacet_result r = tacet_op_begin(task->executor, Request::opcode, &sqe);
+        tacet_executor* executor = task->executor;
+        tacet_result r = tacet_op_begin(executor, Request::opcode, &sqe);
         if (r == 0) [[likely]]
             r = request.prepare(sqe);
         if (r == 0) [[likely]]
-            tacet_op_commit_and_park(&op, task, Request::opcode, sqe, cancellable);
+            tacet_op_commit_and_park(executor, &op, task, Request::opcode, sqe, cancellable);
         return r;
     } else {
         return request.park(&op, task);
@@ -69,15 +73,23 @@ public:
         : request_(std::move(request))
     {
         op_.state = TACET_OP_IDLE;
+        op_.result = nothing;
     }
     operation(operation&& other) noexcept(std::is_nothrow_move_constructible_v<Request>)
         : request_(std::move(other.request_))
     {
         TACET_ASSERT(other.op_.state == TACET_OP_IDLE);
         op_.state = TACET_OP_IDLE;
+        op_.result = nothing;
     }
     operation& operator=(operation&&) = delete;
-    ~operation() { TACET_ASSERT(op_.state != TACET_OP_IN_FLIGHT); }
+    ~operation()
+    {
+        TACET_ASSERT(op_.state != TACET_OP_IN_FLIGHT);
+        if constexpr (is_discarded)
+            if (op_.result >= 0)
+                request_.discard(op_.result);
+    }
 
     bool await_ready() const noexcept { return false; }
 
@@ -100,7 +112,7 @@ public:
             note_failure();
             throw_error(op_.result, request_.describe());
         }
-        return request_.value(op_.result);
+        return request_.value(taken());
     }
 
     // For as_result(), and for when_all().
@@ -114,13 +126,23 @@ public:
             request_.value(op_.result);
             return {};
         } else {
-            return request_.value(op_.result);
+            return request_.value(taken());
         }
     }
     tacet_op& op() noexcept { return op_; }
     Request& request() noexcept { return request_; }
 
 private:
+    static constexpr bool is_discarded = requires(Request& request, tacet_result r) { request.discard(r); };
+    static constexpr tacet_result nothing = -EINPROGRESS;
+
+    tacet_result taken() noexcept
+    {
+        if constexpr (is_discarded)
+            return std::exchange(op_.result, nothing);
+        else
+            return op_.result;
+    }
     void note_failure()
     {
         if constexpr (requires { request_.failed(op_.result); })

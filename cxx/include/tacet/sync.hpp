@@ -84,6 +84,12 @@ public:
             awaiter::await_resume();
             return permit(from_);
         }
+        result<permit> take_result() const
+        {
+            if (task_->wake_result < 0)
+                return unexpected(error_of(task_->wake_result));
+            return permit(from_);
+        }
 
     private:
         semaphore* from_;

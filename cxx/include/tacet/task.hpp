@@ -123,7 +123,7 @@ struct promise : promise_base {
 
     tacet::task<T> get_return_object() noexcept;
 
-    template <class U>
+    template <class U = T>
     void return_value(U&& returned)
     {
         value.emplace(std::forward<U>(returned));
@@ -148,6 +148,26 @@ struct promise<void> : promise_base {
             std::rethrow_exception(std::move(error));
     }
 };
+
+} // namespace detail
+
+namespace detail {
+
+// What f returns; a system_error that leaves it becomes the error, others fly on.
+template <class T, class F>
+result<T> result_of(F f)
+{
+    try {
+        if constexpr (std::is_void_v<T>) {
+            f();
+            return {};
+        } else {
+            return f();
+        }
+    } catch (const std::system_error& failed) {
+        return unexpected(failed.code());
+    }
+}
 
 } // namespace detail
 
@@ -186,32 +206,24 @@ public:
 
     class awaiter {
     public:
-        explicit awaiter(handle awaited) noexcept : awaited_(awaited) {}
+        explicit awaiter(handle awaited) noexcept : awaited_(awaited) { TACET_ASSERT(awaited_ && "an empty task"); }
         bool await_ready() const noexcept { return false; }
 
         template <tacet_promise Promise>
         std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> awaiting) const noexcept
         {
             detail::promise_base& promise = awaited_.promise();
+            TACET_ASSERT(!awaited_.done() && "a task is awaited once");
             promise.task = awaiting.promise().task;
             promise.continuation = awaiting;
             return detail::transfer(promise.task, awaited_);
         }
         T await_resume() const { return awaited_.promise().take(); }
 
-        // For as_result(): an error that is a system_error becomes a result, others fly on.
+        // For as_result().
         result<T> take_result() const
         {
-            try {
-                if constexpr (std::is_void_v<T>) {
-                    awaited_.promise().take();
-                    return {};
-                } else {
-                    return awaited_.promise().take();
-                }
-            } catch (const std::system_error& failed) {
-                return unexpected(failed.code());
-            }
+            return detail::result_of<T>([this] { return awaited_.promise().take(); });
         }
 
     private:
@@ -225,6 +237,14 @@ private:
 };
 
 namespace detail {
+
+// For those who start a task: an empty one is refused.
+template <class T>
+void require_coroutine(const task<T>& body, const char* what)
+{
+    if (!body) [[unlikely]]
+        throw_error(-EINVAL, std::string(what) + ": an empty task");
+}
 
 template <class T>
 tacet::task<T> promise<T>::get_return_object() noexcept

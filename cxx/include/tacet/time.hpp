@@ -2,10 +2,9 @@
 #ifndef TACET_TIME_HPP
 #define TACET_TIME_HPP
 
+#include <tacet/detail/duration.hpp>
 #include <tacet/op.hpp>
 #include <tacet/time.h>
-
-#include <chrono>
 
 namespace tacet {
 
@@ -21,8 +20,7 @@ struct sleep_request {
 template <class Rep, class Period>
 operation<sleep_request> sleep_for(std::chrono::duration<Rep, Period> duration)
 {
-    const auto ns = std::chrono::ceil<std::chrono::nanoseconds>(duration).count();
-    return operation<sleep_request>(sleep_request{ns > 0 ? static_cast<std::uint64_t>(ns) : 0});
+    return operation<sleep_request>(sleep_request{detail::nanoseconds_of(duration)});
 }
 
 // The task goes behind the other ready ones of its priority. CANCELLATION POINT: a cancel is delivered on the way back.

@@ -5,7 +5,8 @@
 //
 // Results come in the order of the arguments; void becomes std::monostate. All have ended when the await ends; the first
 // error among them, in that order for operations and in time for tasks, is thrown then. A cancel of the awaiting task
-// cancels all of them; the first error of a task cancels the other tasks.
+// cancels all of them; the first error of a task cancels the other tasks. as_result(when_all(operations)) gives a
+// result<T> for each of them.
 #ifndef TACET_WHEN_ALL_HPP
 #define TACET_WHEN_ALL_HPP
 
@@ -42,10 +43,12 @@ void start_in_group(operation<Request>& started, tacet_op_group& group, tacet_op
     static_assert(ring_request<Request>, "operations of the ring; others go as tasks");
     io_uring_sqe* sqe;
     tacet_op& op = started.op();
+    if constexpr (requires { started.request().bind(group.task->executor); })
+        started.request().bind(group.task->executor);
     tacet_result r = tacet_op_begin(group.task->executor, Request::opcode, &sqe);
     if (r == 0)
         r = started.request().prepare(sqe);
-    slot = &op;
+    slot = is_cancellable<Request>() ? &op : nullptr;
     if (r < 0) {
         op.result = r;
         return;
@@ -61,7 +64,8 @@ inline void cancel_group(tacet_task* task)
 {
     auto* group = static_cast<tacet_op_group*>(task->waiting_for);
     for (std::uint32_t i = 0; i < group->count; i++)
-        tacet_op_cancel(group->ops[i]);
+        if (group->ops[i] != nullptr)
+            tacet_op_cancel(group->ops[i]);
 }
 
 // The common part of waiting for a group. `start` starts all of it.
@@ -107,6 +111,14 @@ public:
                                     detail::resume_regular(each)...}; },
             operations_);
     }
+    std::tuple<result<typename operation<Requests>::value_type>...> take_result()
+    {
+        return std::apply(
+            [](auto&... each) {
+                return std::tuple<result<typename operation<Requests>::value_type>...>{each.take_result()...};
+            },
+            operations_);
+    }
 
 private:
     std::tuple<operation<Requests>...> operations_;
@@ -147,6 +159,14 @@ public:
         for (operation<Request>& each : operations_)
             values.push_back(detail::resume_regular(each));
         return values;
+    }
+    std::vector<result<typename Request::value_type>> take_result()
+    {
+        std::vector<result<typename Request::value_type>> results;
+        results.reserve(operations_.size());
+        for (operation<Request>& each : operations_)
+            results.push_back(each.take_result());
+        return results;
     }
 
 private:

@@ -61,16 +61,17 @@ struct tacet_op {
     uint8_t state;
     uint8_t tag;
     uint8_t opcode;
-    uint8_t cancel;       /* bits of enum tacet_op_cancel_bits */
+    uint8_t attention;    /* bits of enum tacet_op_attention; 0: its completion goes the short way */
     uint8_t priority;     /* of a callback */
     uint8_t unused[3];
     uint32_t timer_slot;  /* of a sleep in flight: its place in the heap */
     struct tacet_op_ticks ticks;
 };
 
-enum tacet_op_cancel_bits {
+enum tacet_op_attention {
     TACET_OP_CANCEL_IN_FLIGHT = 1, /* the cancel's own completion is still to come; the op waits for it */
     TACET_OP_TERMINAL_SEEN = 2,    /* the op's own has come */
+    TACET_OP_ACCOUNTED = 4,        /* its times are kept */
 };
 
 /* The slow way to room: submits, collects, backs off. 0, or one of the refusals of op.h. */
@@ -108,7 +109,7 @@ static inline void tacet_op_commit(struct tacet_executor *executor, struct tacet
     op->state = TACET_OP_IN_FLIGHT;
     op->tag = (uint8_t)tag;
     op->opcode = (uint8_t)opcode;
-    op->cancel = 0;
+    op->attention = 0;
     if (TACET_UNLIKELY(executor->accounting))
         tacet_op_note_initiated(op);
 }
@@ -121,13 +122,14 @@ static inline bool tacet_opcode_has_ioprio(unsigned opcode)
 }
 
 /* What co_await does: commits the op for the running task, which waits for it and for nothing else. */
-static inline void tacet_op_commit_and_park(struct tacet_op *op, struct tacet_task *task, unsigned opcode,
-                                            struct io_uring_sqe *sqe, bool cancellable)
+static inline void tacet_op_commit_and_park(struct tacet_executor *executor, struct tacet_op *op,
+                                            struct tacet_task *task, unsigned opcode, struct io_uring_sqe *sqe,
+                                            bool cancellable)
 {
     if (tacet_opcode_has_ioprio(opcode))
         sqe->ioprio = task->ioprio;
     op->owner.task = task;
-    tacet_op_commit(task->executor, op, TACET_TAG_TASK, opcode, sqe);
+    tacet_op_commit(executor, op, TACET_TAG_TASK, opcode, sqe);
     tacet_task_park(task, op, cancellable ? tacet_op_on_cancel : NULL);
 }
 

@@ -163,7 +163,7 @@ inline void* frame_allocate(std::size_t bytes)
     return ::operator new(bytes);
 }
 
-inline void frame_deallocate(void* memory, std::size_t bytes) noexcept
+inline void frame_deallocate(void* memory, [[maybe_unused]] std::size_t bytes) noexcept
 {
 #ifndef TACET_FRAMES_FROM_HEAP
     if (bytes <= frame_pool::bytes_max) [[likely]] {

@@ -41,11 +41,13 @@ public:
     template <class T>
     void start(tacet_task* beside, const task<T>& body)
     {
+        require_coroutine(body, "when_all");
         launch(beside, body.get().promise(), body.get(), {});
     }
     template <class T>
     void start_owned(tacet_task* beside, task<T>&& body)
     {
+        require_coroutine(body, "spawn");
         launch(beside, body.get().promise(), body.get(), body.get());
         (void)body.release();
     }

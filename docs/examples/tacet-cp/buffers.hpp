@@ -1,17 +1,26 @@
 // Buffers of one size, made when they are needed and used again, the last used first: that one is still in the cache.
-// No more than `count` are out at once; who wants another waits.
+// No more than `count` are out at once; who wants another waits. They begin with a page: the kernel copies from and to
+// them page by page, and much slower where its pages and ours do not match.
 #pragma once
 
 #include <tacet/tacet.hpp>
 
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace cp {
 
 class buffer_pool {
+    static constexpr std::align_val_t page{4096};
+    struct freeing {
+        void operator()(std::byte* memory) const { ::operator delete[](memory, page); }
+    };
+    using memory = std::unique_ptr<std::byte[], freeing>;
+
 public:
     // A buffer on loan.
     class lease {
@@ -25,7 +34,7 @@ public:
 
     private:
         buffer_pool* pool_;
-        std::unique_ptr<std::byte[]> memory_;
+        memory memory_;
     };
 
     buffer_pool(std::size_t bytes_each, unsigned count) : bytes_each_(bytes_each), available_(count) {}
@@ -39,14 +48,14 @@ public:
 private:
     std::size_t bytes_each_;
     tacet::semaphore available_;
-    std::vector<std::unique_ptr<std::byte[]>> idle_;
+    std::vector<memory> idle_;
 };
 
 // The permit has been acquired.
 inline buffer_pool::lease::lease(buffer_pool* pool) : pool_(pool)
 {
     if (pool->idle_.empty()) {
-        memory_ = std::make_unique_for_overwrite<std::byte[]>(pool->bytes_each_);
+        memory_.reset(::new (page) std::byte[pool->bytes_each_]);
     } else {
         memory_ = std::move(pool->idle_.back());
         pool->idle_.pop_back();

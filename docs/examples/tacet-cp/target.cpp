@@ -46,7 +46,12 @@ tacet::task<bool> set_owner(const job& job, const tacet::location& of, const str
 
 }
 
-temporary_name::temporary_name(const directory& in) : in_(in), name_(unique_name()) {}
+const std::string& temporary_name::name()
+{
+    if (name_.empty())
+        name_ = unique_name();
+    return name_;
+}
 
 temporary_name::~temporary_name()
 {

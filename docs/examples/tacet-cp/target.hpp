@@ -11,16 +11,17 @@
 
 namespace cp {
 
-// A name in the target directory for a little while. Whatever still has it when this goes is removed, by a plain call: a
-// destructor cannot wait, and it is rare.
+// A name in the target directory that nobody else uses, for a little while. Whatever still has it when this goes is
+// removed, by a plain call: a destructor cannot wait, and it is rare.
 class temporary_name {
 public:
-    explicit temporary_name(const directory& in);
+    explicit temporary_name(const directory& in) : in_(in) {}
     temporary_name(const temporary_name&) = delete;
     temporary_name& operator=(const temporary_name&) = delete;
     ~temporary_name();
 
-    const std::string& name() const { return name_; }
+    // Made up when it is first asked for: most files need none.
+    const std::string& name();
     void taken() { taken_ = true; }
     void given_up() { taken_ = false; }
 

@@ -206,8 +206,6 @@ def case_copies_a_tree_deeper_than_a_path_may_be(place):
     process = place.run("--verify", "source", "target")  # and over what is there
     expect_status(process, 0)
     expect("301 directories" in process.stdout and "1 file," in process.stdout, process.stdout)
-    for name in ("source", "target"):
-        subprocess.run(["rm", "-r", place / name], check=True)
 
 
 def case_keeps_holes(place):
@@ -539,14 +537,9 @@ def case_sigterm_leaves_only_whole_files(place):
     expect_same(place / "source", place / "target")
 
 
-def case_a_kill_leaves_no_debris_either(place):
-    with contextlib.suppress(AssertionError):
-        interrupted(place, signal.SIGKILL)
-    for name in names_below(place / "target"):
-        expect(TEMPORARY.encode() not in name, f"{name} was left behind")
-        path = os.path.join(os.fsencode(place / "target"), name)
-        source = os.path.join(os.fsencode(place / "source"), name)
-        expect(os.path.isdir(path) or difference(source, path) is None, f"{name} is not whole")
+def case_a_kill_leaves_only_whole_files_too(place):
+    expect_status(interrupted(place, signal.SIGKILL), -signal.SIGKILL)
+    expect_no_debris(place)
 
 
 def read_terminal(terminal):
@@ -593,13 +586,9 @@ CASES = {name.removeprefix("case_"): function for name, function in list(globals
 
 
 def remove(root):
-    """Some cases leave folders behind that may not be written."""
-    for folder, folders, _ in os.walk(root):
-        for name in folders:
-            path = os.path.join(folder, name)
-            if not os.path.islink(path):
-                os.chmod(path, 0o700)
-    shutil.rmtree(root)
+    """By tools that know how to go deeper than a path may be. Some cases leave folders that may not be written."""
+    subprocess.run(["chmod", "-R", "u+rwx", root], check=True)
+    subprocess.run(["rm", "-rf", root], check=True)
 
 
 def main(arguments):

@@ -94,7 +94,7 @@ tacet::task<entry> make_entry(const plan& plan, const std::string& source, const
     co_return made;
 }
 
-tacet::task<tacet::file> open_folder(const std::string& path)
+tacet::task<tacet::file> open_folder(std::string path)
 {
     const std::string name = path.empty() ? "." : path;
     auto opened = co_await tacet::as_result(tacet::open(name, O_PATH | O_DIRECTORY));

@@ -134,7 +134,7 @@ tacet_result tacet_executor_cancel_all(struct tacet_executor *executor)
 static void run_callbacks(struct executor *executor)
 {
     struct tacet_ready *ready = &executor->shared.ready;
-    while (ready->nonempty != 0) {
+    while (!tacet_ready_empty(ready)) {
         struct tacet_runnable *runnable = tacet_level_pop(&ready->levels[tacet_ready_level(ready)]);
         if (runnable->run == callback_run)
             runnable->run(runnable);

@@ -22,6 +22,7 @@ struct executor {
     bool stopping;                /* the present run is to return */
     uint64_t refused_since_ns;    /* the kernel takes no submissions and nothing is in flight; 0: it does */
     uint64_t items;
+    uint64_t tick;                /* accounting: when the last resumption ended */
     uint64_t exit_tick;           /* accounting: when the task that was just resumed exited, or 0 */
     uint64_t ticks_in_tasks, ticks_in_ring, ticks_asleep;
     char config[384];

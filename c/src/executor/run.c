@@ -77,7 +77,7 @@ struct run {
 static tacet_result submit_and_wait(struct executor *executor, struct run *run)
 {
     struct ring *ring = &executor->ring;
-    if (executor->shared.ready.nonempty != 0) {
+    if (!tacet_ready_empty(&executor->shared.ready)) {
         bool queued = executor->shared.sq.tail != executor->shared.sq.submitted;
         return queued || ring_has_news(ring) ? executor_enter(executor, 0, 0) : 0;
     }
@@ -117,32 +117,6 @@ static size_t first_level_to_look_before(const struct tacet_executor *shared)
     return shared->attached[TACET_PRIORITY_NORMAL] > 0 ? TACET_PRIORITY_LOW : TACET_PRIORITY_COUNT;
 }
 
-/* The next runnable, or NULL if there is none, or if the ring is to be looked at first. */
-static inline struct tacet_runnable *next_ready(struct executor *executor, size_t look_from)
-{
-    struct tacet_executor *shared = &executor->shared;
-    if (shared->ready.nonempty == 0)
-        return NULL;
-    const size_t level = tacet_ready_level(&shared->ready);
-    if (TACET_UNLIKELY(level >= look_from) && ring_has_news(&executor->ring))
-        return NULL;
-    return shared->current = tacet_level_pop(&shared->ready.levels[level]);
-}
-
-/* Resumes up to `budget` runnables, at least one if there is one, and returns what is left of the budget. */
-static int64_t resume_ready(struct executor *executor, int64_t budget)
-{
-    size_t look_from = first_level_to_look_before(&executor->shared);
-    struct tacet_runnable *runnable = next_ready(executor, TACET_PRIORITY_COUNT);
-    while (runnable != NULL) {
-        runnable->run(runnable);
-        if (--budget == 0 || executor->stopping)
-            break;
-        runnable = next_ready(executor, look_from);
-    }
-    return budget;
-}
-
 static void note_resumed(struct tacet_task *task, uint64_t now)
 {
     if (task->state == TACET_TASK_PENDING)
@@ -156,35 +130,64 @@ static void note_suspended(struct tacet_task *task, uint64_t now)
     task->ticks->running += now - task->ticks->resumed;
 }
 
-/* The same with time accounts. The end of one resumption is the start of the next: one reading serves both. */
+/* The end of one resumption is the start of the next: one reading of the ticks serves both. */
+static void resume_accounted(struct executor *executor, struct tacet_runnable *runnable)
+{
+    struct tacet_task *task = runnable->run != callback_run ? (struct tacet_task *)runnable : NULL;
+    uint64_t start = executor->tick;
+    if (task != NULL)
+        note_resumed(task, start);
+    executor->exit_tick = 0;
+    runnable->run(runnable);
+    /* A task that has exited may be freed already; its own exit noted the time. */
+    executor->tick = executor->exit_tick != 0 ? executor->exit_tick : tacet_ticks();
+    if (task != NULL && executor->exit_tick == 0)
+        note_suspended(task, executor->tick);
+    executor->ticks_in_tasks += executor->tick - start;
+}
+
+/*
+ * Resumes up to `budget` runnables, at least one, and returns what is left of the budget. The inner loop stays on a
+ * level while that is the highest one with work and nobody interrupts: one comparison of the mask says so.
+ */
+static inline __attribute__((always_inline)) int64_t resume_ready(struct executor *executor, int64_t budget,
+                                                                  const bool accounted)
+{
+    struct tacet_executor *shared = &executor->shared;
+    const size_t look_from = first_level_to_look_before(shared);
+    const int64_t all = budget;
+    while (!tacet_ready_empty(&shared->ready) && !executor->stopping) {
+        const size_t p = tacet_ready_level(&shared->ready);
+        const bool look = p >= look_from;
+        if (look && budget < all && ring_has_news(&executor->ring))
+            break;
+        struct tacet_level *level = &shared->ready.levels[p];
+        const unsigned bit = level->bit, this_and_above = (2 * bit - 1) | TACET_READY_INTERRUPT;
+        do {
+            struct tacet_runnable *runnable = tacet_level_pop(level);
+            shared->current = runnable;
+            if (accounted)
+                resume_accounted(executor, runnable);
+            else
+                runnable->run(runnable);
+            if (--budget == 0)
+                return 0;
+        } while ((shared->ready.nonempty & this_and_above) == bit && !(look && ring_has_news(&executor->ring)));
+    }
+    return budget;
+}
+
 static int64_t resume_ready_accounted(struct executor *executor, int64_t budget)
 {
-    size_t look_from = first_level_to_look_before(&executor->shared);
-    uint64_t start = tacet_ticks(), now = start;
-    struct tacet_runnable *runnable = next_ready(executor, TACET_PRIORITY_COUNT);
-    while (runnable != NULL) {
-        struct tacet_task *task = runnable->run != callback_run ? (struct tacet_task *)runnable : NULL;
-        if (task != NULL)
-            note_resumed(task, now);
-        executor->exit_tick = 0;
-        runnable->run(runnable);
-        /* A task that has exited may be freed already; its own exit noted the time. */
-        now = executor->exit_tick != 0 ? executor->exit_tick : tacet_ticks();
-        if (task != NULL && executor->exit_tick == 0)
-            note_suspended(task, now);
-        if (--budget == 0 || executor->stopping)
-            break;
-        runnable = next_ready(executor, look_from);
-    }
-    executor->ticks_in_tasks += now - start;
-    return budget;
+    executor->tick = tacet_ticks();
+    return resume_ready(executor, budget, true);
 }
 
 static void resume_batch(struct executor *executor, struct run *run)
 {
     int64_t batch = run->items_left < BATCH ? run->items_left : BATCH;
     int64_t left = executor->shared.accounting ? resume_ready_accounted(executor, batch)
-                                               : resume_ready(executor, batch);
+                                               : resume_ready(executor, batch, false);
     executor->shared.current = NULL;
     run->items_left -= batch - left;
     executor->items += (uint64_t)(batch - left);
@@ -227,6 +230,7 @@ tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max
     executor->running = true;
     executor->stopping = false;
     tacet_result r = loop(executor, &run);
+    shared->ready.nonempty &= ~TACET_READY_INTERRUPT;
     executor->running = false;
     int64_t done = items_max - run.items_left;
     if (r < 0)
@@ -237,4 +241,5 @@ tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max
 void tacet_executor_stop(struct tacet_executor *shared)
 {
     executor_of(shared)->stopping = true;
+    shared->ready.nonempty |= TACET_READY_INTERRUPT;
 }

@@ -35,7 +35,7 @@ tacet_result tacet_semaphore_acquire(struct tacet_task *task, struct tacet_semap
 {
     if (semaphore == NULL)
         return -EINVAL;
-    if (task == NULL || task->cancel_pending == 0) {
+    if (task == NULL || !(task->attention & TACET_TASK_CANCEL_PENDING)) {
         if (tacet_semaphore_try_acquire(semaphore))
             return 0;
     }

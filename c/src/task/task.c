@@ -135,7 +135,8 @@ static void attach(struct tacet_executor *executor, struct tacet_task *task)
     tacet_task_transition(task, (enum tacet_task_state)task->state, TACET_TASK_PENDING);
     task->executor = executor;
     task->level = &executor->ready.levels[task->priority];
-    task->cancel_requested = task->cancel_pending = 0;
+    task->cancel_requested = false;
+    task->attention = executor->accounting ? TACET_TASK_ACCOUNTED : 0;
     task->result = -EINPROGRESS;
     executor->attached[task->priority]++;
     list_push_back(&executor->tasks, &task->attached_node);

@@ -33,7 +33,7 @@ struct tacet_op *call_op_uncancelled(struct tacet_task *task)
 
 struct tacet_op *call_op(struct tacet_task *task)
 {
-    return check_may_suspend(task) == 0 && !task->cancel_pending ? &c_task_of(task)->op : NULL;
+    return check_may_suspend(task) == 0 && !(task->attention & TACET_TASK_CANCEL_PENDING) ? &c_task_of(task)->op : NULL;
 }
 
 tacet_result task_give_up(struct tacet_task *task)
@@ -112,7 +112,7 @@ tacet_result tacet_task_await(struct tacet_task *task, struct tacet_op *op)
 /* A cancel ends the wait for any op, and none of the ops. */
 static void any_on_cancel(struct tacet_task *task)
 {
-    task->cancel_pending = 1;
+    task->attention |= TACET_TASK_CANCEL_PENDING;
     tacet_task_unpark(task, 0);
 }
 
@@ -234,7 +234,7 @@ tacet_result tacet_task_cancel(struct tacet_task *task)
         task->on_cancel = NULL;
         on_cancel(task);
     } else {
-        task->cancel_pending = 1;
+        task->attention |= TACET_TASK_CANCEL_PENDING;
     }
     return 0;
 }

@@ -34,7 +34,8 @@ public:
 
     int dir() const noexcept { return dir_; }
     const char* path() const noexcept { return path_.c_str(); }
-    std::string quoted() const { return '"' + path_ + '"'; }
+    // For messages: the path in quotation marks, or the name of the open file if it means that itself.
+    std::string described() const;
 
 private:
     int dir_ = AT_FDCWD;
@@ -43,16 +44,21 @@ private:
 
 namespace detail {
 
-// "read "/etc/passwd"", by asking the kernel for the name: only an error pays for it.
-inline std::string describe_descriptor(const char* what, int fd)
+// The name of an open file, by asking the kernel: only an error pays for it.
+inline std::string descriptor_name(int fd)
 {
     const std::string link = "/proc/self/fd/" + std::to_string(fd);
     std::string name(4096, '\0');
     const ssize_t length = ::readlink(link.c_str(), name.data(), name.size());
     if (length <= 0 || name[0] != '/')
-        return std::string(what) + " descriptor " + std::to_string(fd);
+        return "descriptor " + std::to_string(fd);
     name.resize(static_cast<std::size_t>(length));
-    return std::string(what) + " \"" + name + '"';
+    return '"' + name + '"';
+}
+
+inline std::string describe_descriptor(const char* what, int fd)
+{
+    return std::string(what) + ' ' + descriptor_name(fd);
 }
 
 struct void_value {
@@ -66,6 +72,11 @@ struct size_value {
 };
 
 } // namespace detail
+
+inline std::string location::described() const
+{
+    return path_.empty() && dir_ != AT_FDCWD ? detail::descriptor_name(dir_) : '"' + path_ + '"';
+}
 
 struct read_request : detail::size_value {
     static constexpr unsigned opcode = IORING_OP_READ;
@@ -141,13 +152,15 @@ struct close_request : detail::void_value {
     static constexpr unsigned opcode = IORING_OP_CLOSE;
     static constexpr bool cancellable = false;
     tacet_file* closed;
+    int fd = -1;
 
     explicit close_request(tacet_file* closed_) noexcept : closed(closed_) {}
-    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    tacet_result prepare(io_uring_sqe* sqe) noexcept
     {
-        return tacet_prepare_close(sqe, std::exchange(closed->fd, -1));
+        fd = std::exchange(closed->fd, -1);
+        return tacet_prepare_close(sqe, fd);
     }
-    std::string describe() const { return "close"; }
+    std::string describe() const { return "close descriptor " + std::to_string(fd >= 0 ? fd : closed->fd); }
 };
 
 struct sync_request : detail::void_value {
@@ -213,10 +226,7 @@ struct stat_request {
         return tacet_prepare_statx(sqe, of.dir(), of.path(), flags, mask, &status);
     }
     struct statx value(tacet_result) const noexcept { return status; }
-    std::string describe() const
-    {
-        return *of.path() == '\0' ? detail::describe_descriptor("stat", of.dir()) : "stat " + of.quoted();
-    }
+    std::string describe() const { return "stat " + of.described(); }
 };
 
 // Plain calls: what io_uring does not have. They touch metadata only.
@@ -361,7 +371,7 @@ struct open_request {
         return file(static_cast<int>(r), static_cast<unsigned>(how.flags), executor);
     }
     void discard(tacet_result r) const noexcept { const file closed_here = value(r); }
-    std::string describe() const { return "open " + opened.quoted(); }
+    std::string describe() const { return "open " + opened.described(); }
 };
 
 // openat2(2). O_CLOEXEC is added.
@@ -396,7 +406,7 @@ struct rename_request : detail::void_value {
     {
         return tacet_prepare_rename(sqe, from.dir(), from.path(), to.dir(), to.path(), flags);
     }
-    std::string describe() const { return "rename " + from.quoted() + " to " + to.quoted(); }
+    std::string describe() const { return "rename " + from.described() + " to " + to.described(); }
 };
 
 // renameat2(2).
@@ -415,7 +425,7 @@ struct unlink_request : detail::void_value {
     {
         return tacet_prepare_unlink(sqe, unlinked.dir(), unlinked.path(), flags);
     }
-    std::string describe() const { return "unlink " + unlinked.quoted(); }
+    std::string describe() const { return "unlink " + unlinked.described(); }
 };
 
 // unlinkat(2); AT_REMOVEDIR for a directory.
@@ -434,7 +444,7 @@ struct mkdir_request : detail::void_value {
     {
         return tacet_prepare_mkdir(sqe, made.dir(), made.path(), mode);
     }
-    std::string describe() const { return "mkdir " + made.quoted(); }
+    std::string describe() const { return "mkdir " + made.described(); }
 };
 
 // mkdirat(2).
@@ -455,7 +465,7 @@ struct symlink_request : detail::void_value {
     {
         return tacet_prepare_symlink(sqe, target.c_str(), made.dir(), made.path());
     }
-    std::string describe() const { return "symlink " + made.quoted(); }
+    std::string describe() const { return "symlink " + made.described(); }
 };
 
 // symlinkat(2): a link at path that says target.
@@ -477,7 +487,7 @@ struct link_request : detail::void_value {
     {
         return tacet_prepare_link(sqe, from.dir(), from.path(), to.dir(), to.path(), flags);
     }
-    std::string describe() const { return "link " + from.quoted() + " to " + to.quoted(); }
+    std::string describe() const { return "link " + from.described() + " to " + to.described(); }
 };
 
 // linkat(2).
@@ -510,7 +520,7 @@ struct readlink_call {
         target.resize(static_cast<std::size_t>(r));
         return std::move(target);
     }
-    std::string describe() const { return "readlink " + of.quoted(); }
+    std::string describe() const { return "readlink " + of.described(); }
 };
 
 // readlinkat(2).
@@ -533,7 +543,7 @@ struct chmod_call : detail::void_value {
         const tacet_file dir{changed.dir(), 0, 0};
         return tacet_path_chmod(task, &dir, changed.path(), mode, flags);
     }
-    std::string describe() const { return "chmod " + changed.quoted(); }
+    std::string describe() const { return "chmod " + changed.described(); }
 };
 
 // fchmodat(2).
@@ -557,7 +567,7 @@ struct chown_call : detail::void_value {
         const tacet_file dir{changed.dir(), 0, 0};
         return tacet_path_chown(task, &dir, changed.path(), owner, group, flags);
     }
-    std::string describe() const { return "chown " + changed.quoted(); }
+    std::string describe() const { return "chown " + changed.described(); }
 };
 
 // fchownat(2).
@@ -580,7 +590,7 @@ struct set_times_call : detail::void_value {
         const tacet_file dir{changed.dir(), 0, 0};
         return tacet_path_set_times(task, &dir, changed.path(), times, flags);
     }
-    std::string describe() const { return "set times of " + changed.quoted(); }
+    std::string describe() const { return "set times of " + changed.described(); }
 };
 
 // utimensat(2).

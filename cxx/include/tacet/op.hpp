@@ -39,27 +39,53 @@ constexpr bool is_cancellable() noexcept
         return true;
 }
 
-// 0: the task is parked, and wakes when the op has ended. Below: nothing was started.
+// All that is not the short way: a cancel to deliver, time accounts, a full queue, an argument that cannot be, an
+// operation without the ring. What cannot be started comes back through the ready queue, like what can.
 template <class Request>
-inline tacet_result start_and_park(tacet_op& op, Request& request, tacet_task* task) noexcept
+[[gnu::noinline, gnu::cold]] void start_and_park_slow(tacet_op& op, Request& request, tacet_task* task) noexcept
 {
     constexpr bool cancellable = is_cancellable<Request>();
-    if constexpr (requires { request.bind(task->executor); })
-        request.bind(task->executor);
-    if (cancellable && tacet_task_take_cancel(task))
-        return -ECANCELED;
+    tacet_result r = cancellable && tacet_task_take_cancel(task) ? -ECANCELED : 0;
     if constexpr (ring_request<Request>) {
-        io_uring_sqe* sqe;
-        tacet_executor* executor = task->executor;
-        tacet_result r = tacet_op_begin(executor, Request::opcode, &sqe);
-        if (r == 0) [[likely]]
+        io_uring_sqe* sqe = nullptr;
+        if (r == 0)
+            r = tacet_op_begin(task->executor, Request::opcode, &sqe);
+        if (r == 0)
             r = request.prepare(sqe);
-        if (r == 0) [[likely]]
-            tacet_op_commit_and_park(executor, &op, task, Request::opcode, sqe, cancellable);
-        return r;
-    } else {
-        return request.park(&op, task);
+        if (r == 0) {
+            tacet_op_commit_and_park(task->executor, &op, task, Request::opcode, sqe, cancellable);
+            if (task->attention & TACET_TASK_ACCOUNTED)
+                tacet_op_note_initiated(&op);
+        }
+    } else if (r == 0) {
+        r = request.park(&op, task);
     }
+    if (r < 0) {
+        op.state = TACET_OP_IDLE;
+        op.result = r;
+        tacet_task_requeue(task);
+    }
+}
+
+// Starts the operation for the running task, which waits for it.
+template <class Request>
+inline void start_and_park(tacet_op& op, Request& request, tacet_task* task) noexcept
+{
+    tacet_executor* executor = task->executor;
+    if constexpr (requires { request.bind(executor); })
+        request.bind(executor);
+    if constexpr (ring_request<Request>) {
+        if constexpr (Request::opcode <= TACET_OPCODE_BASELINE) {
+            if (task->attention == 0 && tacet_submission_has_room(executor)) [[likely]] {
+                io_uring_sqe* sqe = tacet_submission_sqe(executor);
+                if (request.prepare(sqe) == 0) [[likely]] {
+                    tacet_op_commit_and_park(executor, &op, task, Request::opcode, sqe, is_cancellable<Request>());
+                    return;
+                }
+            }
+        }
+    }
+    start_and_park_slow(op, request, task);
 }
 
 } // namespace detail
@@ -72,15 +98,13 @@ public:
     explicit operation(Request request) noexcept(std::is_nothrow_move_constructible_v<Request>)
         : request_(std::move(request))
     {
-        op_.state = TACET_OP_IDLE;
-        op_.result = nothing;
+        set_idle();
     }
     operation(operation&& other) noexcept(std::is_nothrow_move_constructible_v<Request>)
         : request_(std::move(other.request_))
     {
         TACET_ASSERT(other.op_.state == TACET_OP_IDLE);
-        op_.state = TACET_OP_IDLE;
-        op_.result = nothing;
+        set_idle();
     }
     operation& operator=(operation&&) = delete;
     ~operation()
@@ -93,17 +117,12 @@ public:
 
     bool await_ready() const noexcept { return false; }
 
-    // What could not be started comes back through the ready queue, like what could.
     template <tacet_promise Promise>
     void await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
     {
         tacet_task* task = awaiting.promise().task;
         task->context = awaiting.address();
-        const tacet_result r = detail::start_and_park(op_, request_, task);
-        if (r < 0) [[unlikely]] {
-            op_.result = r;
-            tacet_task_requeue(task);
-        }
+        detail::start_and_park(op_, request_, task);
     }
 
     value_type await_resume()
@@ -136,6 +155,14 @@ private:
     static constexpr bool is_discarded = requires(Request& request, tacet_result r) { request.discard(r); };
     static constexpr tacet_result nothing = -EINPROGRESS;
 
+    // The op is set up when it is started; before that only checks look at it, and the destructor where it discards.
+    void set_idle() noexcept
+    {
+        if constexpr (TACET_CHECKS >= 1)
+            op_.state = TACET_OP_IDLE;
+        if constexpr (is_discarded)
+            op_.result = nothing;
+    }
     tacet_result taken() noexcept
     {
         if constexpr (is_discarded)

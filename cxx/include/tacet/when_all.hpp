@@ -50,6 +50,7 @@ void start_in_group(operation<Request>& started, tacet_op_group& group, tacet_op
         r = started.request().prepare(sqe);
     slot = is_cancellable<Request>() ? &op : nullptr;
     if (r < 0) {
+        op.state = TACET_OP_IDLE;
         op.result = r;
         return;
     }

@@ -79,9 +79,9 @@ static inline struct tacet_task *tacet_task_resume(struct tacet_runnable *runnab
 /* Whether a cancel is to be delivered here; if so, it is. */
 static inline bool tacet_task_take_cancel(struct tacet_task *task)
 {
-    if (TACET_LIKELY(!task->cancel_pending))
+    if (TACET_LIKELY(!(task->attention & TACET_TASK_CANCEL_PENDING)))
         return false;
-    task->cancel_pending = 0;
+    task->attention &= (uint8_t)~TACET_TASK_CANCEL_PENDING;
     return true;
 }
 

@@ -85,33 +85,41 @@ TACET_EXPORT tacet_result tacet_sleep_park(struct tacet_op *op, struct tacet_tas
 /* The cancel hook of a task that awaits one op. */
 TACET_EXPORT void tacet_op_on_cancel(struct tacet_task *task);
 
+static inline bool tacet_submission_has_room(const struct tacet_executor *executor)
+{
+    return executor->sq.tail != executor->sq.limit;
+}
+
+/* The next SQE, zeroed. There must be room. */
+static inline struct io_uring_sqe *tacet_submission_sqe(struct tacet_executor *executor)
+{
+    struct io_uring_sqe *sqe = &executor->sq.sqes[executor->sq.tail & executor->sq.mask];
+    memset(sqe, 0, sizeof *sqe);
+    return sqe;
+}
+
 static inline tacet_result tacet_op_begin(struct tacet_executor *executor, unsigned opcode, struct io_uring_sqe **sqe)
 {
-    struct tacet_submission_queue *sq = &executor->sq;
-    if (TACET_UNLIKELY(sq->tail == sq->limit)) {
+    if (TACET_UNLIKELY(!tacet_submission_has_room(executor))) {
         tacet_result r = tacet_executor_make_room(executor);
         if (r < 0)
             return r;
     }
     if (opcode > TACET_OPCODE_BASELINE && !tacet_executor_supports(executor, opcode))
         return -EOPNOTSUPP;
-    *sqe = &sq->sqes[sq->tail & sq->mask];
-    memset(*sqe, 0, sizeof **sqe);
+    *sqe = tacet_submission_sqe(executor);
     return 0;
 }
 
 static inline void tacet_op_commit(struct tacet_executor *executor, struct tacet_op *op, enum tacet_tag tag,
                                    unsigned opcode, struct io_uring_sqe *sqe)
 {
-    TACET_ASSERT(op->state == TACET_OP_IDLE);
     sqe->user_data = (uint64_t)(uintptr_t)op | tag;
     executor->sq.tail++;
     op->state = TACET_OP_IN_FLIGHT;
     op->tag = (uint8_t)tag;
     op->opcode = (uint8_t)opcode;
     op->attention = 0;
-    if (TACET_UNLIKELY(executor->accounting))
-        tacet_op_note_initiated(op);
 }
 
 /* Whether the operation takes an I/O priority in its SQE. Others use the field for flags, or refuse it. */
@@ -155,6 +163,8 @@ static inline tacet_result tacet_op_start(struct tacet_op *op, struct tacet_task
         task->ops_initiated++;
     }
     tacet_op_commit(executor, op, task != NULL ? TACET_TAG_TASK : TACET_TAG_CALLBACK, opcode, sqe);
+    if (TACET_UNLIKELY(executor->accounting))
+        tacet_op_note_initiated(op);
     return 0;
 }
 

@@ -37,6 +37,9 @@ struct tacet_ready {
     struct tacet_level levels[TACET_PRIORITY_COUNT];
 };
 
+/* Beside the levels' bits: the loop is to look up from its work. */
+#define TACET_READY_INTERRUPT (1u << 31)
+
 static inline void tacet_ready_init(struct tacet_ready *ready)
 {
     ready->nonempty = 0;
@@ -59,10 +62,15 @@ static inline void tacet_level_push(struct tacet_level *level, struct tacet_runn
     }
 }
 
+static inline bool tacet_ready_empty(const struct tacet_ready *ready)
+{
+    return (ready->nonempty & ~TACET_READY_INTERRUPT) == 0;
+}
+
 /* The highest level that has a runnable. The queue must not be empty. */
 static inline unsigned tacet_ready_level(const struct tacet_ready *ready)
 {
-    TACET_ASSERT(ready->nonempty != 0);
+    TACET_ASSERT(!tacet_ready_empty(ready));
     return (unsigned)__builtin_ctz(ready->nonempty);
 }
 

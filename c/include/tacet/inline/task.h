@@ -38,6 +38,11 @@ enum tacet_task_state {
     TACET_TASK_STATE_COUNT,
 };
 
+enum tacet_task_attention {
+    TACET_TASK_CANCEL_PENDING = 1, /* a cancel not yet delivered */
+    TACET_TASK_ACCOUNTED = 2,      /* its executor keeps time accounts */
+};
+
 /* Legal successors of each state, as a bit mask. ... -> EXITED without RUNNING: the executor is destroyed. */
 static const uint8_t tacet_task_successors[TACET_TASK_STATE_COUNT] = {
     /* IDLE */ 1 << TACET_TASK_PENDING,
@@ -56,7 +61,7 @@ struct tacet_task {
     uint8_t state;
     uint8_t priority;
     uint8_t cancel_requested;                   /* sticky */
-    uint8_t cancel_pending;                     /* not yet delivered */
+    uint8_t attention;                          /* bits of enum tacet_task_attention; 0: it suspends the short way */
     uint16_t ioprio;                            /* for the SQE; 0 is the default class */
     uint16_t at_once;                           /* counts awaits that did not go through the loop; wraps */
     void *context;                              /* the coroutine's handle; a C task's struct tacet_context */

@@ -20,7 +20,8 @@ struct executor {
     bool running;                 /* inside run */
     bool closing;                 /* being destroyed: nothing is started any more */
     bool stopping;                /* the present run is to return */
-    uint64_t refused_since_ns;    /* the kernel takes no submissions and nothing is in flight; 0: it does */
+    uint64_t refused_since_ns;    /* since when the kernel takes nothing while nothing is in flight; 0: it does */
+    uint64_t submitted_when_refused;
     uint64_t items;
     uint64_t tick;                /* accounting: when the last resumption ended */
     uint64_t exit_tick;           /* accounting: when the task that was just resumed exited, or 0 */

@@ -16,12 +16,14 @@
 #define REFUSED_NS_MAX NS_PER_S
 #define BACK_OFF_NS (100 * 1000)
 
-/* The kernel took nothing, and nothing is in flight whose end could give it memory again. */
-static void refused(struct executor *executor)
+/* The kernel takes nothing, and nothing is in flight whose end could give it memory again. */
+static void back_off(struct executor *executor)
 {
     uint64_t now = executor->ring.ops->now();
-    if (executor->refused_since_ns == 0)
+    if (executor->refused_since_ns == 0 || executor->submitted_when_refused != executor->ring.submitted) {
         executor->refused_since_ns = now;
+        executor->submitted_when_refused = executor->ring.submitted;
+    }
     if (now - executor->refused_since_ns > REFUSED_NS_MAX) {
         executor->refused_since_ns = 0;
         completion_fail_queued(executor, -ENOMEM);
@@ -31,22 +33,30 @@ static void refused(struct executor *executor)
     nanosleep(&pause, NULL);
 }
 
-tacet_result executor_enter(struct executor *executor, unsigned wait_nr, uint64_t timeout_ns)
+static TACET_COLD tacet_result enter_failed(struct executor *executor, tacet_result r)
 {
-    uint64_t start = executor->shared.accounting ? tacet_ticks() : 0;
-    tacet_result r = executor->ring.ops->enter(&executor->ring, wait_nr, timeout_ns);
-    if (executor->shared.accounting)
-        *(wait_nr > 0 ? &executor->ticks_asleep : &executor->ticks_in_ring) += tacet_ticks() - start;
-    if (TACET_LIKELY(r == 0)) {
-        executor->refused_since_ns = 0;
-        return 0;
-    }
     if (r != -EAGAIN && r != -EBUSY)
         return r;
     uint32_t queued = executor->shared.sq.tail - executor->shared.sq.submitted;
     if (ring_in_flight(&executor->ring) == queued)
-        refused(executor);
+        back_off(executor);
     return 0;
+}
+
+static TACET_NOINLINE tacet_result enter_accounted(struct executor *executor, unsigned wait_nr, uint64_t timeout_ns)
+{
+    uint64_t start = tacet_ticks();
+    tacet_result r = executor->ring.ops->enter(&executor->ring, wait_nr, timeout_ns);
+    *(wait_nr > 0 ? &executor->ticks_asleep : &executor->ticks_in_ring) += tacet_ticks() - start;
+    return r;
+}
+
+tacet_result executor_enter(struct executor *executor, unsigned wait_nr, uint64_t timeout_ns)
+{
+    tacet_result r = TACET_UNLIKELY(executor->shared.accounting)
+                         ? enter_accounted(executor, wait_nr, timeout_ns)
+                         : executor->ring.ops->enter(&executor->ring, wait_nr, timeout_ns);
+    return TACET_LIKELY(r == 0) ? 0 : enter_failed(executor, r);
 }
 
 tacet_result tacet_executor_make_room(struct tacet_executor *shared)
@@ -107,14 +117,14 @@ static void expire_timers(struct executor *executor)
 }
 
 /*
- * The highest level before whose runnables the ring is looked at, so that a completion for a task of higher priority is
- * not left lying behind a batch of lower ones. Without tasks of two levels there is nothing to look for.
+ * Whether the ring is to be looked at before each runnable of a level, so that a completion for a task of higher priority
+ * is not left lying behind a batch of lower ones. Without tasks of a higher level there is nothing to look for.
  */
-static size_t first_level_to_look_before(const struct tacet_executor *shared)
+static inline bool must_look(const struct tacet_executor *shared, size_t level)
 {
-    if (shared->attached[TACET_PRIORITY_HIGH] > 0)
-        return TACET_PRIORITY_NORMAL;
-    return shared->attached[TACET_PRIORITY_NORMAL] > 0 ? TACET_PRIORITY_LOW : TACET_PRIORITY_COUNT;
+    return level > TACET_PRIORITY_HIGH &&
+           (shared->attached[TACET_PRIORITY_HIGH] > 0 ||
+            (level > TACET_PRIORITY_NORMAL && shared->attached[TACET_PRIORITY_NORMAL] > 0));
 }
 
 static void note_resumed(struct tacet_task *task, uint64_t now)
@@ -148,31 +158,28 @@ static void resume_accounted(struct executor *executor, struct tacet_runnable *r
 
 /*
  * Resumes up to `budget` runnables, at least one, and returns what is left of the budget. The inner loop stays on a
- * level while that is the highest one with work and nobody interrupts: one comparison of the mask says so.
+ * level while that is the highest one with work and nobody interrupts.
  */
 static inline __attribute__((always_inline)) int64_t resume_ready(struct executor *executor, int64_t budget,
                                                                   const bool accounted)
 {
-    struct tacet_executor *shared = &executor->shared;
-    const size_t look_from = first_level_to_look_before(shared);
-    const int64_t all = budget;
-    while (!tacet_ready_empty(&shared->ready) && !executor->stopping) {
-        const size_t p = tacet_ready_level(&shared->ready);
-        const bool look = p >= look_from;
+    struct tacet_ready *ready = &executor->shared.ready;
+    for (const int64_t all = budget; ready->nonempty != 0 && !(ready->nonempty & TACET_READY_INTERRUPT);) {
+        struct tacet_level *level = &ready->levels[tacet_ready_level(ready)];
+        const bool look = must_look(&executor->shared, (size_t)(level - ready->levels));
         if (look && budget < all && ring_has_news(&executor->ring))
             break;
-        struct tacet_level *level = &shared->ready.levels[p];
-        const unsigned bit = level->bit, this_and_above = (2 * bit - 1) | TACET_READY_INTERRUPT;
         do {
             struct tacet_runnable *runnable = tacet_level_pop(level);
-            shared->current = runnable;
+            executor->shared.current = runnable;
             if (accounted)
                 resume_accounted(executor, runnable);
             else
                 runnable->run(runnable);
             if (--budget == 0)
                 return 0;
-        } while ((shared->ready.nonempty & this_and_above) == bit && !(look && ring_has_news(&executor->ring)));
+        } while (level->last != NULL && !(ready->nonempty & level->may_preempt) &&
+                 !(look && ring_has_news(&executor->ring)));
     }
     return budget;
 }

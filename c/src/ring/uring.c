@@ -160,23 +160,10 @@ static void finish(struct ring *ring)
     io_uring_queue_exit(&ring->uring);
 }
 
-static tacet_result enter(struct ring *ring, unsigned wait_nr, uint64_t timeout_ns)
+static inline tacet_result enter_with(struct ring *ring, unsigned wait_nr, unsigned flags, void *argument,
+                                      size_t argument_bytes)
 {
     struct tacet_submission_queue *sq = ring->sq;
-    struct __kernel_timespec timeout;
-    struct io_uring_getevents_arg arg = {0};
-    unsigned flags = ring->enter_flags;
-    void *argument = NULL;
-    size_t argument_bytes = _NSIG / 8;
-    if (wait_nr > 0 && timeout_ns != TACET_FOREVER) {
-        timeout = (struct __kernel_timespec){.tv_sec = (long long)(timeout_ns / NS_PER_S),
-                                             .tv_nsec = (long long)(timeout_ns % NS_PER_S)};
-        arg.ts = (uint64_t)(uintptr_t)&timeout;
-        arg.sigmask_sz = _NSIG / 8;
-        flags |= IORING_ENTER_EXT_ARG;
-        argument = &arg;
-        argument_bytes = sizeof arg;
-    }
     if (__atomic_load_n(ring->sq_flags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW)
         ring->cq_overflows++;
     ring->enters++;
@@ -192,6 +179,21 @@ static tacet_result enter(struct ring *ring, unsigned wait_nr, uint64_t timeout_
         return 0;
     ring->refused += r == -EAGAIN || r == -EBUSY;
     return r;
+}
+
+static TACET_NOINLINE tacet_result enter_timed(struct ring *ring, unsigned wait_nr, uint64_t timeout_ns)
+{
+    struct __kernel_timespec timeout = {.tv_sec = (long long)(timeout_ns / NS_PER_S),
+                                        .tv_nsec = (long long)(timeout_ns % NS_PER_S)};
+    struct io_uring_getevents_arg arg = {.sigmask_sz = _NSIG / 8, .ts = (uint64_t)(uintptr_t)&timeout};
+    return enter_with(ring, wait_nr, ring->enter_flags | IORING_ENTER_EXT_ARG, &arg, sizeof arg);
+}
+
+static tacet_result enter(struct ring *ring, unsigned wait_nr, uint64_t timeout_ns)
+{
+    if (TACET_UNLIKELY(wait_nr > 0 && timeout_ns != TACET_FOREVER))
+        return enter_timed(ring, wait_nr, timeout_ns);
+    return enter_with(ring, wait_nr, ring->enter_flags, NULL, _NSIG / 8);
 }
 
 const struct ring_ops uring_ops = {

@@ -30,6 +30,7 @@ struct tacet_level {
     struct tacet_runnable *first, *last;
     struct tacet_ready *ready;
     unsigned bit;
+    unsigned may_preempt; /* in the mask: what is to be seen to before more of this level's */
 };
 
 struct tacet_ready {
@@ -47,6 +48,7 @@ static inline void tacet_ready_init(struct tacet_ready *ready)
         ready->levels[p].last = NULL;
         ready->levels[p].ready = ready;
         ready->levels[p].bit = 1u << p;
+        ready->levels[p].may_preempt = (ready->levels[p].bit - 1) | TACET_READY_INTERRUPT;
     }
 }
 

@@ -4,12 +4,16 @@
 #include "harness/clock.hpp"
 #include "harness/interrupt.hpp"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cassert>
 #include <cmath>
 
 namespace bench {
 namespace {
+
+constexpr int attempts_max = 10;
 
 struct slice {
     std::uint64_t ops;
@@ -27,6 +31,24 @@ slice time_slice(contestant& who, std::uint64_t ops)
     return slice{performed, static_cast<double>(std::max<std::uint64_t>(end - begin, 1))};
 }
 
+// How often the scheduler took the processor away from this thread for the sake of others.
+long preemptions()
+{
+    rusage usage;
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nivcsw : 0;
+}
+
+// A slice in which others had the processor tells nothing: it is taken again, a few times at most.
+slice time_undisturbed_slice(contestant& who, std::uint64_t ops)
+{
+    for (int attempts = 1;; attempts++) {
+        const long before = preemptions();
+        const slice taken = time_slice(who, ops);
+        if (preemptions() == before || attempts == attempts_max)
+            return taken;
+    }
+}
+
 std::uint64_t round_up(double ops, std::uint64_t granularity)
 {
     const auto units = static_cast<std::uint64_t>(std::ceil(ops / static_cast<double>(granularity)));
@@ -39,7 +61,7 @@ std::uint64_t calibrate(contestant& who, double slice_ns)
     const std::uint64_t granularity = who.granularity();
     std::uint64_t ops = granularity;
     for (;;) {
-        const slice tried = time_slice(who, ops);
+        const slice tried = time_undisturbed_slice(who, ops);
         if (tried.ns >= slice_ns / 4)
             return round_up(slice_ns / tried.ns_per_op(), granularity);
         ops *= 2;
@@ -53,7 +75,7 @@ void take_turns(const std::vector<contestant*>& contestants, const std::vector<s
     const std::size_t count = contestants.size();
     for (std::size_t turn = 0; turn < count; turn++) {
         const std::size_t who = backwards ? count - 1 - turn : turn;
-        slices[who].push_back(time_slice(*contestants[who], ops[who]).ns_per_op());
+        slices[who].push_back(time_undisturbed_slice(*contestants[who], ops[who]).ns_per_op());
     }
 }
 

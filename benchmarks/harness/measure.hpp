@@ -1,5 +1,6 @@
 // Interleaved measurement. Contestants take turns in slices of about a millisecond, forwards and then backwards, so
-// that a change of clock speed or a busy neighbour meets all of them alike. The figure of a repetition is the lower
+// that a change of clock speed or a busy neighbour meets all of them alike. A slice that was preempted is taken again.
+// The figure of a repetition is the lower
 // quartile of its slices, because others can only make a slice longer; a row reports median, min and max over the
 // repetitions.
 #pragma once

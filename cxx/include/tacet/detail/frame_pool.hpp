@@ -13,6 +13,9 @@
 #include <cstdint>
 #include <mutex>
 #include <new>
+#include <utility>
+
+#include <sys/mman.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define TACET_FRAMES_FROM_HEAP 1
@@ -30,6 +33,7 @@ public:
     static constexpr std::size_t class_count = 33;
     static constexpr std::size_t bytes_max = granule * (class_count - 1);
     static constexpr std::size_t slab_bytes = 64 * 1024;
+    static constexpr std::size_t huge_bytes = 2 * 1024 * 1024;
 
     // This thread's pool.
     static frame_pool& current()
@@ -121,10 +125,28 @@ private:
         return taken;
     }
 
-    // A new slab, all for one class; its blocks are handed out in the order of their addresses.
+    // The first slabs of a thread come one by one; who needs more gets 32 at a time, in a huge page where the system
+    // gives one: a hundred thousand tasks taken in turn miss the TLB less.
+    char* new_slab()
+    {
+        if (slab_count_ < huge_bytes / slab_bytes) {
+            slab_count_++;
+            return static_cast<char*>(::operator new(slab_bytes, std::align_val_t{slab_bytes}));
+        }
+        if (slabs_next_ == slabs_end_) {
+            slabs_next_ = static_cast<char*>(::operator new(huge_bytes, std::align_val_t{huge_bytes}));
+            slabs_end_ = slabs_next_ + huge_bytes;
+            (void)::madvise(slabs_next_, huge_bytes, MADV_HUGEPAGE);
+        }
+        return std::exchange(slabs_next_, slabs_next_ + slab_bytes);
+    }
+
+    // A new slab, all for one class: tasks that are resumed in turn then walk dense memory (cutting blocks of all
+    // sizes in the order of their making, a frame beside its root, took twice the time at 100,000 tasks). Its blocks
+    // are handed out in the order of their addresses.
     void carve(std::size_t size_class)
     {
-        char* slab = static_cast<char*>(::operator new(slab_bytes, std::align_val_t{slab_bytes}));
+        char* slab = new_slab();
         ::new (slab) slab_header{this};
         const std::size_t bytes = size_class * granule;
         std::size_t count = (slab_bytes - sizeof(slab_header)) / bytes;
@@ -150,6 +172,8 @@ private:
     static inline constinit frame_pool* orphans_ = nullptr;
 
     block* free_[class_count] = {};
+    char *slabs_next_ = nullptr, *slabs_end_ = nullptr; // the slabs not begun yet of the newest huge page
+    std::size_t slab_count_ = 0;                        // of those that came one by one
     std::atomic<block*> returned_{nullptr};
     frame_pool* next_orphan_ = nullptr;
 };

@@ -9,15 +9,23 @@
 
 #include <tacet/time.h>
 
+/* The executor of a task that is not attached may be gone. */
+static TACET_COLD tacet_result refuse_not_running(const struct tacet_task *task)
+{
+    if (task == NULL || task->state == TACET_TASK_IDLE || task->state == TACET_TASK_EXITED)
+        return -EINVAL;
+    return executor_is_mine(executor_of(task->executor)) ? -EINVAL : -EPERM;
+}
+
 static tacet_result check_may_suspend(struct tacet_task *task)
 {
-    if (task == NULL || task->executor == NULL)
-        return -EINVAL;
+    if (TACET_UNLIKELY(task == NULL || task->state != TACET_TASK_RUNNING))
+        return refuse_not_running(task);
     if (!executor_is_mine(executor_of(task->executor)))
         return -EPERM;
     if (task->switcher_ops->flags & (TACET_SWITCHER_CANNOT_SUSPEND | TACET_SWITCHER_FOREIGN))
         return -ENOTSUP;
-    return task->state == TACET_TASK_RUNNING ? 0 : -EINVAL;
+    return 0;
 }
 
 tacet_result call_check(struct tacet_task *task)

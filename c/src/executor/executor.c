@@ -178,7 +178,7 @@ tacet_result tacet_executor_destroy(struct tacet_executor *shared)
         return -EPERM;
     if (executor->running)
         return -EBUSY;
-    executor->closing = true;
+    executor->closing = executor->running = true; /* callbacks may neither run nor destroy it */
     shared->sq.limit = shared->sq.tail;
     executor->ring.sq_users = 0;
     tacet_executor_cancel_all(shared);

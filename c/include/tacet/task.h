@@ -48,7 +48,8 @@ TACET_EXPORT void tacet_task_set_body(struct tacet_task *task, tacet_task_body *
 
 /*
  * CPU level of the task, and I/O level of the operations it starts from now on (best-effort class of ioprio; needs no
- * privilege). A ready task moves with its next wait. -EINVAL: no such level.
+ * privilege). A ready task moves with its next wait. -EINVAL: no such level; -EPERM: attached to another
+ * thread's executor.
  */
 TACET_EXPORT tacet_result tacet_task_set_priority(struct tacet_task *task, enum tacet_priority cpu,
                                                   enum tacet_priority io);

@@ -101,6 +101,8 @@ tacet_result tacet_task_set_priority(struct tacet_task *task, enum tacet_priorit
     if (task == NULL || (unsigned)cpu >= TACET_PRIORITY_COUNT || (unsigned)io >= TACET_PRIORITY_COUNT)
         return -EINVAL;
     if (is_attached(task)) {
+        if (!executor_is_mine(executor_of(task->executor)))
+            return -EPERM;
         task->executor->attached[task->priority]--;
         task->executor->attached[cpu]++;
         task->level = &task->executor->ready.levels[cpu];

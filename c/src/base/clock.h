@@ -25,4 +25,12 @@ static inline uint64_t clock_add(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
+/* UINT64_MAX if it is too long. */
+static inline uint64_t clock_duration(const struct timespec *duration)
+{
+    if ((uint64_t)duration->tv_sec > UINT64_MAX / NS_PER_S)
+        return UINT64_MAX;
+    return clock_add((uint64_t)duration->tv_sec * NS_PER_S, (uint64_t)duration->tv_nsec);
+}
+
 #endif

@@ -232,8 +232,7 @@ tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max
         return -EDEADLK;
     struct run run = {.items_left = items_max, .deadline_ns = TACET_FOREVER};
     if (timeout != NULL)
-        run.deadline_ns = clock_add(executor->ring.ops->now(),
-                                    clock_add((uint64_t)timeout->tv_sec * NS_PER_S, (uint64_t)timeout->tv_nsec));
+        run.deadline_ns = clock_add(executor->ring.ops->now(), clock_duration(timeout));
     executor->running = true;
     executor->stopping = false;
     tacet_result r = loop(executor, &run);

@@ -160,6 +160,8 @@ tacet_result tacet_task_attach_many(struct tacet_executor *executor, struct tace
             return i > 0 ? (tacet_result)i : r;
         if (TACET_UNLIKELY(executor->accounting))
             *tasks[i]->ticks = (struct tacet_task_ticks){.attached = now};
+        else if (TACET_UNLIKELY(tasks[i]->ticks != NULL)) /* of an executor that kept accounts */
+            tacet_task_finish(tasks[i]);
         attach(executor, tasks[i]);
     }
     return (tacet_result)count;

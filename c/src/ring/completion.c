@@ -4,6 +4,8 @@
  */
 #include "ring/completion.h"
 
+#include "task/c_task.h"
+
 #include <tacet/time.h>
 
 /* For the task to reap: to the end of its ring of completed ops. */
@@ -12,6 +14,8 @@ static void keep_for_task(struct tacet_task *task, struct tacet_op *op)
     task->ops_initiated--;
     if (task->state == TACET_TASK_EXITED) { /* it will not reap */
         op->state = TACET_OP_IDLE;
+        if (task->ops_initiated == 0 && !(task->switcher_ops->flags & TACET_SWITCHER_FOREIGN))
+            task_settle(c_task_of(task));
         return;
     }
     op->state = TACET_OP_COMPLETED;

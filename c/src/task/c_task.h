@@ -40,7 +40,8 @@ tacet_result call_await(struct tacet_task *task, tacet_result started);
 struct tacet_op *call_op_uncancelled(struct tacet_task *task);
 tacet_result call_await_uncancelled(struct tacet_task *task, tacet_result started);
 
-/* The last act of a `run` after the task has exited: a released one is destroyed. */
+/* The last act of a `run` after the task has exited, and of the last op that it left in flight: a released one is
+ * destroyed. */
 void task_settle(struct c_task *task);
 
 /* The end of a task that its executor, which goes away, will not resume again. */

@@ -77,7 +77,7 @@ void tacet_task_release(struct tacet_task *task)
     tacet_task_cancel(task);
 }
 
-/* An op of its own that is still in flight needs the task: the executor's end comes, or the user leaks it. */
+/* An op of its own that is still in flight needs the task: the last of them comes here again. */
 void task_settle(struct c_task *task)
 {
     if (TACET_UNLIKELY(task->released))

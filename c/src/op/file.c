@@ -33,7 +33,7 @@ void tacet_file_close_detached(struct tacet_executor *executor, struct tacet_fil
         return;
     }
     tacet_prepare_close(sqe, fd);
-    sqe->user_data = TACET_TAG_DETACHED;
+    sqe->user_data = (uint64_t)fd * (TACET_TAG_MASK + 1) | TACET_TAG_DETACHED;
     executor->sq.tail++;
 }
 
@@ -190,9 +190,10 @@ tacet_result tacet_file_open(struct tacet_task *task, struct tacet_file *file, c
     if (file == NULL)
         return -EINVAL;
     tacet_result r = call_await(task, tacet_file_open_start(call_op(task), task, dir, path, how));
-    if (r >= 0)
-        tacet_file_from_fd(file, (int)r, (unsigned)how->flags);
-    return r < 0 ? r : 0;
+    if (r < 0)
+        return r;
+    c_task_of(task)->op.attention &= (uint8_t)~TACET_OP_DESCRIPTOR; /* it is taken */
+    return tacet_file_from_fd(file, (int)r, (unsigned)how->flags);
 }
 
 tacet_result tacet_file_close(struct tacet_task *task, struct tacet_file *file)

@@ -12,6 +12,8 @@
 #include <tacet/op.h>
 #include <tacet/time.h>
 
+#include <unistd.h>
+
 void callback_run(struct tacet_runnable *runnable)
 {
     struct tacet_op *op = (struct tacet_op *)runnable;
@@ -38,7 +40,7 @@ tacet_result tacet_op_init_callback(struct tacet_op *op, struct tacet_executor *
 void tacet_op_note_initiated(struct tacet_op *op)
 {
     op->ticks.initiated = tacet_ticks();
-    op->attention = TACET_OP_ACCOUNTED;
+    op->attention |= TACET_OP_ACCOUNTED;
 }
 
 bool tacet_executor_supports(const struct tacet_executor *executor, unsigned opcode)
@@ -109,7 +111,9 @@ tacet_result tacet_op_cancel(struct tacet_op *op)
         completion_terminal(executor, op, -ECANCELED);
         return 0;
     }
-    return op->attention & TACET_OP_CANCEL_IN_FLIGHT ? -EALREADY : cancel_in_ring(executor, op);
+    if (op->opcode == IORING_OP_CLOSE || op->attention & TACET_OP_CANCEL_IN_FLIGHT)
+        return -EALREADY;
+    return cancel_in_ring(executor, op);
 }
 
 void tacet_op_on_cancel(struct tacet_task *task)
@@ -125,8 +129,16 @@ void op_cancel_everything(struct executor *executor)
     if (sqe == NULL)
         return;
     io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
-    sqe->user_data = TACET_TAG_DETACHED;
+    sqe->user_data = TACET_TAG_WAKE;
     commit_reserved(executor);
+}
+
+void op_discard(struct tacet_op *op)
+{
+    if (op->opcode != IORING_OP_OPENAT2 || op->result < 0)
+        return;
+    close((int)op->result);
+    op->result = -ECANCELED;
 }
 
 tacet_result tacet_nop(struct tacet_task *task)

@@ -10,4 +10,7 @@ void callback_run(struct tacet_runnable *runnable);
 /* Asks for the end of all that is in flight; for an executor that is being destroyed. */
 void op_cancel_everything(struct executor *executor);
 
+/* Nobody takes the result of a completed op any more: a descriptor that it opened is closed. */
+void op_discard(struct tacet_op *op);
+
 #endif

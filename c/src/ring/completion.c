@@ -4,9 +4,12 @@
  */
 #include "ring/completion.h"
 
+#include "op/op.h"
 #include "task/c_task.h"
 
 #include <tacet/time.h>
+
+#include <unistd.h>
 
 /* For the task to reap: to the end of its ring of completed ops. */
 static void keep_for_task(struct tacet_task *task, struct tacet_op *op)
@@ -14,6 +17,7 @@ static void keep_for_task(struct tacet_task *task, struct tacet_op *op)
     task->ops_initiated--;
     if (task->state == TACET_TASK_EXITED) { /* it will not reap */
         op->state = TACET_OP_IDLE;
+        op_discard(op);
         if (task->ops_initiated == 0 && !(task->switcher_ops->flags & TACET_SWITCHER_FOREIGN))
             task_settle(c_task_of(task));
         return;
@@ -35,9 +39,28 @@ static void note_completed(struct tacet_op *op)
         op->owner.task->ticks->completed = op->ticks.completed;
 }
 
+static int32_t close_now(int fd)
+{
+    return close(fd) < 0 ? -errno : 0;
+}
+
+/*
+ * While the executor is being destroyed, tasks take no descriptors any more, and the cancelling of everything may hit a
+ * close that a kernel thread has not begun.
+ */
+static void keep_descriptor(struct tacet_op *op)
+{
+    if (op->opcode == IORING_OP_CLOSE && op->result == -ECANCELED)
+        op->result = close_now(op->closes);
+    else if (op->tag != TACET_TAG_CALLBACK)
+        op_discard(op);
+}
+
 /* The op has ended, and so has its cancel, if there was one. */
 static void deliver(struct tacet_executor *executor, struct tacet_op *op)
 {
+    if (op->attention & TACET_OP_DESCRIPTOR && executor_of(executor)->closing)
+        keep_descriptor(op);
     if (op->attention & TACET_OP_ACCOUNTED)
         note_completed(op);
     switch (op->tag) {
@@ -88,6 +111,8 @@ static TACET_NOINLINE void dispatch(struct executor *executor, uint64_t user_dat
         completion_terminal(executor, op, result);
     else if (tag == TACET_TAG_CANCEL)
         cancel_ended(executor, op);
+    else if (tag == TACET_TAG_DETACHED && result == -ECANCELED)
+        close_now((int)(user_data / (TACET_TAG_MASK + 1)));
 }
 
 /* The short way, for what is nearly always the case: an op that its task awaits, or one with a callback. */
@@ -136,7 +161,10 @@ void completion_fail_queued(struct executor *executor, tacet_result result)
     struct tacet_submission_queue *sq = &executor->shared.sq;
     uint32_t tail = sq->tail;
     sq->tail = sq->submitted;
-    for (uint32_t i = sq->submitted; i != tail; i++)
-        dispatch(executor, sq->sqes[i & sq->mask].user_data, (int32_t)result);
+    for (uint32_t i = sq->submitted; i != tail; i++) {
+        const struct io_uring_sqe *sqe = &sq->sqes[i & sq->mask];
+        bool closes = sqe->opcode == IORING_OP_CLOSE;
+        dispatch(executor, sqe->user_data, closes ? close_now(sqe->fd) : (int32_t)result);
+    }
     ring_taken(&executor->ring, 0);
 }

@@ -1,6 +1,7 @@
 /* A task's life: made, attached, run, exited, attached again or destroyed. */
 #include "base/list.h"
 #include "executor/executor.h"
+#include "op/op.h"
 #include "switcher/switcher.h"
 #include "task/c_task.h"
 
@@ -183,6 +184,7 @@ static void forget_completed(struct tacet_task *task)
     do {
         op = (struct tacet_op *)op->runnable.next;
         op->state = TACET_OP_IDLE;
+        op_discard(op);
     } while (op != newest);
     task->completed = NULL;
 }
@@ -216,12 +218,22 @@ void tacet_task_exit(struct tacet_task *task, tacet_result result)
     }
 }
 
+/* An open that has completed, whose task will not be resumed to take the descriptor. */
+static void discard_call(struct c_task *task)
+{
+    if (task->op.attention & TACET_OP_DESCRIPTOR)
+        op_discard(&task->op);
+    task->op.attention = 0;
+}
+
 void task_abandon(struct tacet_task *task)
 {
     list_remove(&task->attached_node);
     tacet_task_transition(task, (enum tacet_task_state)task->state, TACET_TASK_EXITED);
     task->result = -ECANCELED;
     forget_completed(task);
+    if (!(task->switcher_ops->flags & TACET_SWITCHER_FOREIGN))
+        discard_call(c_task_of(task));
     if (task->switcher_ops->abandon != NULL)
         task->switcher_ops->abandon(task);
     else

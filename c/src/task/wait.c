@@ -77,7 +77,10 @@ tacet_result call_await_uncancelled(struct tacet_task *task, tacet_result starte
 
 tacet_result tacet_task_call_result(struct tacet_task *task)
 {
-    return task != NULL ? task->wake_result : -EINVAL;
+    if (task == NULL)
+        return -EINVAL;
+    c_task_of(task)->op.attention &= (uint8_t)~TACET_OP_DESCRIPTOR; /* it is taken */
+    return task->wake_result;
 }
 
 /* Takes an op out of the task's ring of completed ones; before is its predecessor there. */

@@ -33,7 +33,7 @@ enum tacet_tag {
     TACET_TAG_CALLBACK, /* an op whose completion is a callback */
     TACET_TAG_GROUP,    /* an op of a group, which wakes its task when its last one has completed */
     TACET_TAG_CANCEL,   /* the request to cancel the op */
-    TACET_TAG_DETACHED, /* no op: a close nobody waits for */
+    TACET_TAG_DETACHED, /* no op: a close nobody waits for; above the tag, the descriptor */
     TACET_TAG_WAKE,     /* no op: the executor's own wake-up */
     TACET_TAG_MASK = 7,
 };
@@ -64,7 +64,10 @@ struct tacet_op {
     uint8_t attention;    /* bits of enum tacet_op_attention; 0: its completion goes the short way */
     uint8_t priority;     /* of a callback */
     uint8_t unused[3];
-    uint32_t timer_slot;  /* of a sleep in flight: its place in the heap */
+    union {
+        uint32_t timer_slot; /* of a sleep in flight: its place in the heap */
+        int closes;          /* of a close: the descriptor */
+    };
     struct tacet_op_ticks ticks;
 };
 
@@ -72,6 +75,7 @@ enum tacet_op_attention {
     TACET_OP_CANCEL_IN_FLIGHT = 1, /* the cancel's own completion is still to come; the op waits for it */
     TACET_OP_TERMINAL_SEEN = 2,    /* the op's own has come */
     TACET_OP_ACCOUNTED = 4,        /* its times are kept */
+    TACET_OP_DESCRIPTOR = 8,       /* it opens or closes one, which is not to be lost */
 };
 
 /* The slow way to room: submits, collects, backs off. 0, or one of the refusals of op.h. */
@@ -119,7 +123,9 @@ static inline void tacet_op_commit(struct tacet_executor *executor, struct tacet
     op->state = TACET_OP_IN_FLIGHT;
     op->tag = (uint8_t)tag;
     op->opcode = (uint8_t)opcode;
-    op->attention = 0;
+    op->attention = opcode == IORING_OP_OPENAT2 || opcode == IORING_OP_CLOSE ? TACET_OP_DESCRIPTOR : 0;
+    if (opcode == IORING_OP_CLOSE)
+        op->closes = sqe->fd;
 }
 
 /* Whether the operation takes an I/O priority in its SQE. Others use the field for flags, or refuse it. */

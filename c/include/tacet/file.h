@@ -100,7 +100,10 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_writev(struct tacet_task *t
                                                             const struct iovec *vectors, size_t count,
                                                             uint64_t offset);
 
-/* fsync(2), fdatasync(2). The suspending forms keep a failure in file->sync_error and return it ever after. */
+/*
+ * fsync(2), fdatasync(2). The suspending forms keep a failure of the sync itself in file->sync_error and return it ever
+ * after.
+ */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_sync_start(struct tacet_op *op, struct tacet_task *task,
                                                                 const struct tacet_file *file);
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_datasync_start(struct tacet_op *op, struct tacet_task *task,

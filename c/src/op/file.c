@@ -189,11 +189,10 @@ tacet_result tacet_file_open(struct tacet_task *task, struct tacet_file *file, c
 {
     if (file == NULL)
         return -EINVAL;
-    tacet_result r = call_await(task, tacet_file_open_start(call_op(task), task, dir, path, how));
-    if (r < 0)
-        return r;
-    c_task_of(task)->op.attention &= (uint8_t)~TACET_OP_DESCRIPTOR; /* it is taken */
-    return tacet_file_from_fd(file, (int)r, (unsigned)how->flags);
+    tacet_result started = tacet_file_open_start(call_op(task), task, dir, path, how);
+    if (started == 0)
+        *file = (struct tacet_file){.fd = -1, .flags = (unsigned)how->flags};
+    return call_await_for_file(task, file, started);
 }
 
 tacet_result tacet_file_close(struct tacet_task *task, struct tacet_file *file)
@@ -225,22 +224,26 @@ tacet_result tacet_file_writev(struct tacet_task *task, const struct tacet_file 
     return call_await(task, tacet_file_writev_start(call_op(task), task, file, vectors, count, offset));
 }
 
-/* The kernel marks pages clean after a failed sync: a later one that succeeds would be a lie. */
-static tacet_result keep_sync_error(struct tacet_file *file, tacet_result r)
+tacet_result file_settle(struct tacet_file *file, unsigned opcode, tacet_result r)
 {
-    if (r < 0 && r != TACET_PENDING && r != -ECANCELED && file != NULL)
+    if (opcode == IORING_OP_OPENAT2 && r >= 0) {
+        file->fd = (int)r;
+        return 0;
+    }
+    /* The kernel marks pages clean after a failed sync: a later one that succeeds would be a lie. */
+    if (opcode == IORING_OP_FSYNC && r < 0 && r != -ECANCELED)
         file->sync_error = (int)r;
     return r;
 }
 
 tacet_result tacet_file_sync(struct tacet_task *task, struct tacet_file *file)
 {
-    return keep_sync_error(file, call_await(task, tacet_file_sync_start(call_op(task), task, file)));
+    return call_await_for_file(task, file, tacet_file_sync_start(call_op(task), task, file));
 }
 
 tacet_result tacet_file_datasync(struct tacet_task *task, struct tacet_file *file)
 {
-    return keep_sync_error(file, call_await(task, tacet_file_datasync_start(call_op(task), task, file)));
+    return call_await_for_file(task, file, tacet_file_datasync_start(call_op(task), task, file));
 }
 
 tacet_result tacet_path_stat(struct tacet_task *task, const struct tacet_file *dir, const char *path, int flags,

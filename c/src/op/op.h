@@ -4,11 +4,16 @@
 
 #include "executor/executor.h"
 
+#include <tacet/file.h>
+
 /* The `run` of a completed callback op's runnable; by it the run loop tells callbacks from tasks. */
 void callback_run(struct tacet_runnable *runnable);
 
 /* Asks for the end of all that is in flight; for an executor that is being destroyed. */
 void op_cancel_everything(struct executor *executor);
+
+/* What the end of a suspending open or sync means for its file, and for the caller. */
+tacet_result file_settle(struct tacet_file *file, unsigned opcode, tacet_result r);
 
 /* Nobody takes the result of a completed op any more: a descriptor that it opened is closed. */
 void op_discard(struct tacet_op *op);

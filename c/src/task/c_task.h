@@ -23,6 +23,7 @@ struct c_task {
     bool released; /* to be destroyed when it has exited */
     struct tacet_context context;
     struct tacet_op op;
+    struct tacet_file *file; /* what the end of the suspending call means something for, or NULL */
 };
 
 static inline struct c_task *c_task_of(const struct tacet_task *task)
@@ -35,6 +36,10 @@ tacet_result call_check(struct tacet_task *task);
 
 struct tacet_op *call_op(struct tacet_task *task);
 tacet_result call_await(struct tacet_task *task, tacet_result started);
+
+/* The same for an open or a sync, whose end means something for the file: also where a body that suspends by returning
+ * asks for it later. */
+tacet_result call_await_for_file(struct tacet_task *task, struct tacet_file *file, tacet_result started);
 
 /* The same for what is never cancelled. */
 struct tacet_op *call_op_uncancelled(struct tacet_task *task);

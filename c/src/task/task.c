@@ -224,6 +224,7 @@ static void discard_call(struct c_task *task)
     if (task->op.attention & TACET_OP_DESCRIPTOR)
         op_discard(&task->op);
     task->op.attention = 0;
+    task->file = NULL;
 }
 
 void task_abandon(struct tacet_task *task)

@@ -5,6 +5,7 @@
  */
 #include "base/list.h"
 #include "executor/executor.h"
+#include "op/op.h"
 #include "task/c_task.h"
 
 #include <tacet/time.h>
@@ -75,12 +76,32 @@ tacet_result call_await_uncancelled(struct tacet_task *task, tacet_result starte
     return r < 0 ? r : await_op(task, &c_task_of(task)->op, NULL);
 }
 
+static TACET_COLD tacet_result settle_file(struct c_task *task)
+{
+    struct tacet_file *file = task->file;
+    task->file = NULL;
+    task->op.attention &= (uint8_t)~TACET_OP_DESCRIPTOR; /* it is taken */
+    return file_settle(file, task->op.opcode, task->task.wake_result);
+}
+
+tacet_result call_await_for_file(struct tacet_task *task, struct tacet_file *file, tacet_result started)
+{
+    tacet_result r = call_check(task);
+    if (r == 0)
+        r = started;
+    if (r < 0)
+        return r;
+    c_task_of(task)->file = file;
+    r = await_op(task, &c_task_of(task)->op, tacet_op_on_cancel);
+    return r == TACET_PENDING ? r : settle_file(c_task_of(task));
+}
+
 tacet_result tacet_task_call_result(struct tacet_task *task)
 {
     if (task == NULL)
         return -EINVAL;
-    c_task_of(task)->op.attention &= (uint8_t)~TACET_OP_DESCRIPTOR; /* it is taken */
-    return task->wake_result;
+    struct c_task *c_task = c_task_of(task);
+    return TACET_LIKELY(c_task->file == NULL) ? task->wake_result : settle_file(c_task);
 }
 
 /* Takes an op out of the task's ring of completed ones; before is its predecessor there. */

@@ -22,9 +22,7 @@ tacet_result tacet_task_create(struct tacet_task **task, struct tacet_switcher *
     struct c_task *c_task = calloc(1, sizeof *c_task);
     if (c_task == NULL)
         return -ENOMEM;
-    c_task->task.runnable.run = switcher->ops->run;
-    c_task->task.switcher_ops = switcher->ops;
-    c_task->task.priority = TACET_PRIORITY_NORMAL;
+    tacet_task_init(&c_task->task, switcher->ops, switcher->ops->run);
     c_task->switcher = switcher;
     c_task->name = options->name;
     c_task->destroy_arg = options->destroy_arg;
@@ -113,16 +111,25 @@ tacet_result tacet_task_set_priority(struct tacet_task *task, enum tacet_priorit
     return 0;
 }
 
-static tacet_result open_account(struct tacet_task *task)
+/* Time accounts are the executor's choice; those of an earlier executor do not stay. */
+static TACET_NOINLINE tacet_result open_account(const struct tacet_executor *executor, struct tacet_task *task,
+                                                uint64_t now)
 {
+    if (!executor->accounting) {
+        tacet_task_finish(task);
+        return 0;
+    }
     if (task->ticks == NULL)
         task->ticks = calloc(1, sizeof *task->ticks);
-    return task->ticks != NULL ? 0 : -ENOMEM;
+    if (task->ticks == NULL)
+        return -ENOMEM;
+    *task->ticks = (struct tacet_task_ticks){.attached = now};
+    return 0;
 }
 
-static tacet_result check_attach(const struct tacet_executor *executor, const struct tacet_task *task)
+static inline tacet_result check_attach(const struct tacet_executor *executor, const struct tacet_task *task)
 {
-    if (executor == NULL || task == NULL)
+    if (task == NULL)
         return -EINVAL;
     if (!executor_is_mine(executor_of(executor)))
         return -EPERM;
@@ -133,8 +140,14 @@ static tacet_result check_attach(const struct tacet_executor *executor, const st
     return executor_of(executor)->closing ? -ECANCELED : 0;
 }
 
-static void attach(struct tacet_executor *executor, struct tacet_task *task)
+/* now: a reading of the ticks, where the executor keeps time accounts. */
+static inline tacet_result attach(struct tacet_executor *executor, struct tacet_task *task, uint64_t now)
 {
+    tacet_result r = check_attach(executor, task);
+    if (TACET_UNLIKELY(r == 0 && (executor->accounting || task->ticks != NULL)))
+        r = open_account(executor, task, now);
+    if (TACET_UNLIKELY(r < 0))
+        return r;
     tacet_task_transition(task, (enum tacet_task_state)task->state, TACET_TASK_PENDING);
     task->executor = executor;
     task->level = &executor->ready.levels[task->priority];
@@ -146,32 +159,27 @@ static void attach(struct tacet_executor *executor, struct tacet_task *task)
     if (task->switcher_ops->prepare != NULL)
         task->switcher_ops->prepare(&c_task_of(task)->context, stackful_entry, stackful_after, task);
     tacet_level_push(task->level, &task->runnable);
+    return 0;
 }
 
 tacet_result tacet_task_attach_many(struct tacet_executor *executor, struct tacet_task *const *tasks, size_t count)
 {
-    if (tasks == NULL)
+    if (executor == NULL || tasks == NULL)
         return -EINVAL;
-    uint64_t now = executor != NULL && executor->accounting ? tacet_ticks() : 0;
+    uint64_t now = executor->accounting ? tacet_ticks() : 0;
     for (size_t i = 0; i < count; i++) {
-        tacet_result r = check_attach(executor, tasks[i]);
-        if (r == 0 && TACET_UNLIKELY(executor->accounting))
-            r = open_account(tasks[i]);
+        tacet_result r = attach(executor, tasks[i], now);
         if (r < 0)
             return i > 0 ? (tacet_result)i : r;
-        if (TACET_UNLIKELY(executor->accounting))
-            *tasks[i]->ticks = (struct tacet_task_ticks){.attached = now};
-        else if (TACET_UNLIKELY(tasks[i]->ticks != NULL)) /* of an executor that kept accounts */
-            tacet_task_finish(tasks[i]);
-        attach(executor, tasks[i]);
     }
     return (tacet_result)count;
 }
 
 tacet_result tacet_task_attach(struct tacet_executor *executor, struct tacet_task *task)
 {
-    tacet_result r = tacet_task_attach_many(executor, &task, 1);
-    return r < 0 ? r : 0;
+    if (executor == NULL)
+        return -EINVAL;
+    return attach(executor, task, executor->accounting ? tacet_ticks() : 0);
 }
 
 /* What the task never reaped is idle again; nobody else knows of it. */

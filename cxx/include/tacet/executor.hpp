@@ -63,15 +63,9 @@ public:
 
 private:
     spawned(task<T> body, uncaught* nobody_waits) noexcept
-        : root_{}, body_(std::move(body)), uncaught_(nobody_waits)
+        : body_(std::move(body)), uncaught_(nobody_waits)
     {
-        root_.task.runnable.run = run_coroutine;
-        root_.task.switcher_ops = &coroutine_ops;
-        root_.task.priority = TACET_PRIORITY_NORMAL;
-        root_.task.context = body_.get().address();
-        root_.finished = finished;
-        root_.abandoned = abandoned;
-        outcome().task = &root_.task;
+        init_root(root_, body_.get(), outcome(), finished, abandoned);
     }
     ~spawned()
     {
@@ -182,7 +176,7 @@ public:
     {
         detail::require_coroutine(body, "spawn");
         auto* spawned = detail::spawned<T>::create(std::move(body), &uncaught_);
-        (void)tacet_task_set_priority(spawned->scheduled(), static_cast<tacet_priority>(cpu), TACET_PRIORITY_NORMAL);
+        spawned->scheduled()->priority = static_cast<std::uint8_t>(cpu);
         const tacet_result r = tacet_task_attach(executor_, spawned->scheduled());
         if (r < 0) [[unlikely]] {
             spawned->release();

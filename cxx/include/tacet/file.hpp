@@ -218,7 +218,7 @@ struct stat_request {
     location of;
     int flags;
     unsigned mask;
-    struct statx status{};
+    struct statx status {};
 
     stat_request(location of_, int flags_, unsigned mask_) noexcept : of(std::move(of_)), flags(flags_), mask(mask_) {}
     tacet_result prepare(io_uring_sqe* sqe) noexcept
@@ -263,10 +263,7 @@ public:
     file() noexcept {}
     // Takes a descriptor over. executor: where it is closed if nobody does; null: by close(2).
     file(int fd, unsigned flags, tacet_executor* executor) noexcept : file_{fd, flags, 0}, executor_(executor) {}
-    file(file&& other) noexcept
-        : file_(std::exchange(other.file_, tacet_file{-1, 0, 0})), executor_(other.executor_)
-    {
-    }
+    file(file&& other) noexcept : file_(std::exchange(other.file_, tacet_file{-1, 0, 0})), executor_(other.executor_) {}
     file& operator=(file&& other) noexcept
     {
         std::swap(file_, other.file_);

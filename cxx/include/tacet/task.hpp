@@ -80,6 +80,12 @@ inline constexpr tacet_switcher_ops coroutine_ops = {
     .abandon = abandon_root,
 };
 
+struct promise_base;
+
+// The coroutine becomes the root's outermost one, ready to be attached.
+void init_root(root& made, std::coroutine_handle<> body, promise_base& outcome, void (*finished)(root&) noexcept,
+               void (*abandoned)(root&) noexcept) noexcept;
+
 struct promise_base {
     tacet_task* task = nullptr;             // of the root; set when awaited or spawned
     std::coroutine_handle<> continuation{}; // who awaits it; none for the root's outermost
@@ -116,6 +122,16 @@ struct promise_base {
     final_awaiter final_suspend() const noexcept { return {}; }
     void unhandled_exception() noexcept { error = std::current_exception(); }
 };
+
+inline void init_root(root& made, std::coroutine_handle<> body, promise_base& outcome,
+                      void (*finished)(root&) noexcept, void (*abandoned)(root&) noexcept) noexcept
+{
+    tacet_task_init(&made.task, &coroutine_ops, run_coroutine);
+    made.task.context = body.address();
+    made.finished = finished;
+    made.abandoned = abandoned;
+    outcome.task = &made.task;
+}
 
 template <class T>
 struct promise : promise_base {

@@ -53,7 +53,7 @@ static const uint8_t tacet_task_successors[TACET_TASK_STATE_COUNT] = {
     /* EXITED */ 1 << TACET_TASK_PENDING,
 };
 
-/* Zeroed, with `runnable.run` and `switcher_ops` set, it is a task that can be attached. */
+/* See tacet_task_init(). */
 struct tacet_task {
     struct tacet_runnable runnable;
     struct tacet_executor *executor;            /* since attach */
@@ -77,6 +77,31 @@ struct tacet_task {
     const struct tacet_switcher_ops *switcher_ops;
     struct tacet_task_ticks *ticks;             /* NULL unless its executor keeps time accounts */
 };
+
+/* Makes a task that can be attached. Field by field: a fifth of the time of spawning a coroutine was the zeroing. */
+static inline void tacet_task_init(struct tacet_task *task, const struct tacet_switcher_ops *ops,
+                                   void (*run)(struct tacet_runnable *runnable))
+{
+    task->runnable.run = run;
+    task->executor = NULL;
+    task->level = NULL;
+    task->state = TACET_TASK_IDLE;
+    task->priority = TACET_PRIORITY_NORMAL;
+    task->cancel_requested = 0;
+    task->attention = 0;
+    task->ioprio = 0;
+    task->at_once = 0;
+    task->context = NULL;
+    task->on_cancel = NULL;
+    task->waiting_for = NULL;
+    task->wake_result = 0;
+    task->waiters = NULL;
+    task->completed = NULL;
+    task->ops_initiated = 0;
+    task->result = 0;
+    task->switcher_ops = ops;
+    task->ticks = NULL;
+}
 
 static inline void tacet_task_transition(struct tacet_task *task, enum tacet_task_state from, enum tacet_task_state to)
 {

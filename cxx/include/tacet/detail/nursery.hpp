@@ -91,18 +91,14 @@ private:
     void launch(tacet_task* beside, promise_base& outcome, std::coroutine_handle<> body, std::coroutine_handle<> owned)
     {
         child* born = static_cast<child*>(frame_allocate(sizeof(child)));
-        ::new (born) child{};
-        born->scheduled.task.runnable.run = run_coroutine;
-        born->scheduled.task.switcher_ops = &coroutine_ops;
+        ::new (born) child;
+        init_root(born->scheduled, body, outcome, finished, abandoned);
         born->scheduled.task.priority = beside->priority;
         born->scheduled.task.ioprio = beside->ioprio;
-        born->scheduled.task.context = body.address();
-        born->scheduled.finished = finished;
-        born->scheduled.abandoned = abandoned;
         born->parent = this;
+        born->previous = nullptr;
         born->owned = owned;
         born->outcome = &outcome;
-        outcome.task = &born->scheduled.task;
         const tacet_result r = tacet_task_attach(beside->executor, &born->scheduled.task);
         if (r < 0) [[unlikely]] {
             frame_deallocate(born, sizeof(child));

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <span>
 
 namespace cp {
@@ -32,8 +33,7 @@ tacet::task<std::size_t> read_fully(const tacet::file& from, bytes into, std::ui
 {
     std::size_t filled = 0;
     while (filled < into.size()) {
-        auto read = co_await tacet::as_result(from.read(into.subspan(filled), offset + filled));
-        const std::size_t count = take(std::move(read), "read", where);
+        const std::size_t count = co_await step("read", where, from.read(into.subspan(filled), offset + filled));
         if (count == 0)
             break;
         filled += count;
@@ -45,8 +45,7 @@ tacet::task<void> write_fully(const tacet::file& to, std::span<const std::byte> 
                               const place& where)
 {
     while (!from.empty()) {
-        auto written = co_await tacet::as_result(to.write(from, offset));
-        const std::size_t count = take(std::move(written), "write", where);
+        const std::size_t count = co_await step("write", where, to.write(from, offset));
         from = from.subspan(count);
         offset += count;
     }
@@ -55,15 +54,12 @@ tacet::task<void> write_fully(const tacet::file& to, std::span<const std::byte> 
 // One after the other, until the file ends: also if it has grown meanwhile, or like those in /proc says that it is empty.
 tacet::task<void> copy_small(job& job, const file_pair& files)
 {
-    auto borrowing = job.small.borrow();
-    const buffer_pool::lease buffer = co_await borrowing;
+    const buffer_pool::lease buffer = co_await job.small.borrow();
     for (std::uint64_t offset = 0;;) {
-        auto read = co_await tacet::as_result(files.source.read(buffer.bytes(), offset));
-        const std::size_t count = take(std::move(read), "read", files.source_place);
+        const std::size_t count = co_await step("read", files.source_place, files.source.read(buffer.bytes(), offset));
         if (count == 0)
             break;
-        auto writing = write_fully(files.target, buffer.bytes().first(count), offset, files.target_place);
-        co_await writing;
+        co_await write_fully(files.target, buffer.bytes().first(count), offset, files.target_place);
         offset += count;
         job.said.done.bytes += count;
         // It is as long as it said: that nothing follows need not be asked.
@@ -78,10 +74,9 @@ tacet::task<void> copy_piece(transfer& transfer, piece piece, buffer_pool::lease
     const tacet::semaphore::permit permit(&transfer.room);
     const file_pair& files = transfer.files;
     try {
-        auto reading = read_fully(files.source, buffer.bytes().first(piece.length), piece.offset, files.source_place);
-        const std::size_t count = co_await reading;
-        auto writing = write_fully(files.target, buffer.bytes().first(count), piece.offset, files.target_place);
-        co_await writing;
+        const std::size_t count = co_await read_fully(files.source, buffer.bytes().first(piece.length), piece.offset,
+                                                      files.source_place);
+        co_await write_fully(files.target, buffer.bytes().first(count), piece.offset, files.target_place);
         transfer.shared.said.done.bytes += count;
         if (count < piece.length)
             transfer.end = std::min(transfer.end, piece.offset + count);
@@ -99,8 +94,7 @@ tacet::task<void> copy_data(transfer& transfer, tacet::scope& scope, std::uint64
         const piece next{begin, std::min<std::uint64_t>(piece_bytes, end - begin)};
         begin += next.length;
         co_await transfer.room.acquire();
-        auto borrowing = transfer.shared.pieces.borrow();
-        buffer_pool::lease buffer = co_await borrowing;
+        buffer_pool::lease buffer = co_await transfer.shared.pieces.borrow();
         scope.spawn(copy_piece(transfer, next, std::move(buffer)));
     }
 }
@@ -114,32 +108,38 @@ tacet::task<std::uint64_t> seek(const file_pair& files, std::uint64_t offset, in
         co_return size;
     if (!found && found.error() == std::errc::invalid_argument) // knows no holes: all is data
         co_return whence == SEEK_DATA ? offset : size;
-    const std::uint64_t at = take(std::move(found), "seek in", files.source_place);
-    co_return std::min(at, size);
+    if (!found)
+        throw failure("seek in", files.source_place.path(), found.error());
+    co_return std::min(*found, size);
 }
 
 tacet::task<void> copy_all_but_holes(transfer& transfer, tacet::scope& scope)
 {
     const std::uint64_t size = transfer.files.status.stx_size;
     for (std::uint64_t end = 0; end < size;) {
-        auto seeking_data = seek(transfer.files, end, SEEK_DATA);
-        const std::uint64_t begin = co_await seeking_data;
-        auto seeking_hole = seek(transfer.files, begin, SEEK_HOLE);
-        end = co_await seeking_hole;
-        auto copying = copy_data(transfer, scope, begin, end);
-        co_await copying;
+        const std::uint64_t begin = co_await seek(transfer.files, end, SEEK_DATA);
+        end = co_await seek(transfer.files, begin, SEEK_HOLE);
+        co_await copy_data(transfer, scope, begin, end);
     }
+}
+
+std::error_code plain_truncate(const tacet::file& file, std::uint64_t size)
+{
+    return ftruncate(file.fd(), static_cast<off_t>(size)) == 0 ? std::error_code()
+                                                               : std::error_code(errno, std::generic_category());
 }
 
 // For the hole at the end.
 tacet::task<void> set_size(const file_pair& files, std::uint64_t size)
 {
     auto truncated = co_await tacet::as_result(files.target.truncate(size));
-    // Kernels before 6.9 cannot do it through the ring.
-    if (!truncated && truncated.error() == std::errc::operation_not_supported &&
-        ftruncate(files.target.fd(), static_cast<off_t>(size)) == 0)
+    if (truncated)
         co_return;
-    take(std::move(truncated), "truncate", files.target_place);
+    std::error_code error = truncated.error();
+    if (error == std::errc::operation_not_supported) // through the ring, before Linux 6.9
+        error = plain_truncate(files.target, size);
+    if (error)
+        throw failure("truncate", files.target_place.path(), error);
 }
 
 }
@@ -149,8 +149,7 @@ tacet::task<void> copy_contents(job& job, const file_pair& files)
     const std::uint64_t size = files.status.stx_size;
     const bool has_holes = files.status.stx_blocks * 512 < size;
     if (size <= small_bytes && !has_holes) {
-        auto copying = copy_small(job, files);
-        co_await copying;
+        co_await copy_small(job, files);
         co_return;
     }
     transfer transfer(job, files);
@@ -159,22 +158,20 @@ tacet::task<void> copy_contents(job& job, const file_pair& files)
     };
     co_await tacet::with_scope(body);
     if (has_holes) {
-        auto sizing = set_size(files, transfer.end);
-        co_await sizing;
+        co_await set_size(files, transfer.end);
     }
 }
 
 tacet::task<std::optional<std::uint64_t>> compare_contents(job& job, const file_pair& files)
 {
-    auto borrowing = job.pieces.borrow();
-    const buffer_pool::lease buffer = co_await borrowing;
+    const buffer_pool::lease buffer = co_await job.pieces.borrow();
     const std::size_t half = buffer.bytes().size() / 2;
     for (std::uint64_t offset = 0;;) {
         job.stop.throw_if_requested();
-        auto reading = read_fully(files.source, buffer.bytes().first(half), offset, files.source_place);
-        const std::size_t count = co_await reading;
-        auto reading_back = read_fully(files.target, buffer.bytes().last(half), offset, files.target_place);
-        const std::size_t count_back = co_await reading_back;
+        const std::size_t count = co_await read_fully(files.source, buffer.bytes().first(half), offset,
+                                                      files.source_place);
+        const std::size_t count_back = co_await read_fully(files.target, buffer.bytes().last(half), offset,
+                                                           files.target_place);
         const bytes here = buffer.bytes().first(count), there = buffer.bytes().last(half).first(count_back);
         const auto [difference, _] = std::mismatch(here.begin(), here.end(), there.begin(), there.end());
         const auto alike = static_cast<std::uint64_t>(difference - here.begin());

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "job.hpp"
-#include "outcome.hpp"
+#include "step.hpp"
 
 #include <tacet/tacet.hpp>
 

@@ -28,8 +28,7 @@ std::error_code make_node(const tacet::file& folder, const std::string& name, co
 
 tacet::task<struct statx> stat_entry(const place& where)
 {
-    auto asked = co_await tacet::as_result(tacet::stat(where.location(), AT_SYMLINK_NOFOLLOW));
-    co_return take(std::move(asked), "stat", where);
+    co_return co_await step("stat", where, tacet::stat(where.location(), AT_SYMLINK_NOFOLLOW));
 }
 
 tacet::task<void> make_directory(const directory& here)
@@ -44,19 +43,14 @@ tacet::task<void> make_directory(const directory& here)
 
 tacet::task<void> copier::enter(directory& here)
 {
-    auto opening = open_directory(here, side::source);
-    here.source = co_await opening;
-    const place source(*here.parent, here.self, side::source);
-    auto asked = co_await tacet::as_result(here.source.stat());
-    here.status = take(std::move(asked), "stat", source);
+    here.source = co_await open_directory(here, side::source);
+    const place source(*here.parent, here.self, side::source), target(*here.parent, here.self, side::target);
+    here.status = co_await step("stat", source, here.source.stat());
 
-    auto making = make_directory(here);
-    co_await making;
-    auto opening_target = open_directory(here, side::target);
-    here.target = co_await opening_target;
-    auto asked_target = co_await tacet::as_result(here.target.stat());
-    const struct statx target = take(std::move(asked_target), "stat", {*here.parent, here.self, side::target});
-    if (is_same_file(here.status, target))
+    co_await make_directory(here);
+    here.target = co_await open_directory(here, side::target);
+    const struct statx target_status = co_await step("stat", target, here.target.stat());
+    if (is_same_file(here.status, target_status))
         throw failure("copy", source.path(),
                       fmt::format("it cannot be copied into itself, {}", in_quotes(here.path(side::target))));
     job_.said.done.directories++;
@@ -65,8 +59,7 @@ tacet::task<void> copier::enter(directory& here)
 tacet::task<void> copier::leave(directory& here)
 {
     const place where(*here.parent, here.self, side::target);
-    auto setting = set_attributes(job_, tacet::at(here.target), here.status, where);
-    co_await setting;
+    co_await set_attributes(job_, tacet::at(here.target), here.status, where);
 }
 
 tacet::task<void> copier::leaf(directory& in, const entry& entry)
@@ -81,47 +74,36 @@ tacet::task<void> copier::leaf(directory& in, const entry& entry)
 tacet::task<void> copier::copy_file(directory& in, const entry& entry)
 {
     const place source(in, entry, side::source), target(in, entry, side::target);
-    auto opened = co_await tacet::as_result(tacet::open(source.location(), O_RDONLY | O_NOFOLLOW));
-    const tacet::file file = take(std::move(opened), "open", source);
-    auto asked = co_await tacet::as_result(file.stat());
-    const struct statx status = take(std::move(asked), "stat", source);
+    const tacet::file file = co_await step("open", source, tacet::open(source.location(), O_RDONLY | O_NOFOLLOW));
+    const struct statx status = co_await step("stat", source, file.stat());
 
     new_file copy(in, entry);
-    auto making = copy.make();
-    co_await making;
+    co_await copy.make();
     const file_pair files{file, copy.file(), status, source, target};
-    auto copying = copy_contents(job_, files);
-    co_await copying;
-    auto setting = set_attributes(job_, tacet::at(copy.file()), status, target, in.new_group);
-    co_await setting;
-    auto publishing = copy.publish(status);
-    co_await publishing;
-    auto closed = co_await tacet::as_result(copy.file().close());
-    take(std::move(closed), "close", target); // where network file systems say that they could not write
+    co_await copy_contents(job_, files);
+    co_await set_attributes(job_, tacet::at(copy.file()), status, target, in.new_group);
+    co_await copy.publish(status);
+    co_await step("close", target, copy.file().close()); // where network file systems say that they could not write
     job_.said.done.files++;
 }
 
 tacet::task<void> copier::copy_link(directory& in, const entry& entry)
 {
     const place source(in, entry, side::source), target(in, entry, side::target);
-    auto stating = stat_entry(source);
-    const struct statx status = co_await stating;
-    auto read = co_await tacet::as_result(tacet::readlink(source.location()));
-    const std::string leads_to = take(std::move(read), "readlink", source);
+    const struct statx status = co_await stat_entry(source);
+    const std::string leads_to = co_await step("readlink", source, tacet::readlink(source.location()));
 
     auto made = co_await tacet::as_result(tacet::symlink(leads_to, target.location()));
     if (!made && made.error() == std::errc::file_exists) {
         temporary_name temporary(in);
-        made = co_await tacet::as_result(tacet::symlink(leads_to, tacet::at(in.target, temporary.name())));
-        take(std::move(made), "symlink", target);
+        const tacet::location aside = tacet::at(in.target, temporary.name());
+        co_await step("symlink", target, tacet::symlink(leads_to, aside));
         temporary.taken();
-        auto replacing = replace(temporary, in, entry, status);
-        co_await replacing;
-    } else {
-        take(std::move(made), "symlink", target);
+        co_await replace(temporary, in, entry, status);
+    } else if (!made) {
+        throw failure("symlink", target.path(), made.error());
     }
-    auto setting = set_attributes(job_, target.location(), status, target, in.new_group);
-    co_await setting;
+    co_await set_attributes(job_, target.location(), status, target, in.new_group);
     job_.said.done.links++;
 }
 
@@ -129,22 +111,19 @@ tacet::task<void> copier::copy_link(directory& in, const entry& entry)
 tacet::task<void> copier::copy_special(directory& in, const entry& entry)
 {
     const place source(in, entry, side::source), target(in, entry, side::target);
-    auto stating = stat_entry(source);
-    const struct statx status = co_await stating;
+    const struct statx status = co_await stat_entry(source);
     std::error_code error = make_node(in.target, target.name(), status);
     if (error == std::errc::file_exists) {
         temporary_name temporary(in);
         error = make_node(in.target, temporary.name(), status);
         if (!error) {
             temporary.taken();
-            auto replacing = replace(temporary, in, entry, status);
-            co_await replacing;
+            co_await replace(temporary, in, entry, status);
         }
     }
     if (error)
         throw failure("mknod", target.path(), error);
-    auto setting = set_attributes(job_, target.location(), status, target, in.new_group);
-    co_await setting;
+    co_await set_attributes(job_, target.location(), status, target, in.new_group);
     job_.said.done.others++;
 }
 

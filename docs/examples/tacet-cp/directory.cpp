@@ -1,6 +1,6 @@
 #include "directory.hpp"
 
-#include "outcome.hpp"
+#include "step.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -48,8 +48,7 @@ bool is_same_file(const struct statx& one, const struct statx& other)
 tacet::task<tacet::file> open_directory(const directory& directory, side which)
 {
     const place where(*directory.parent, directory.self, which);
-    auto opened = co_await tacet::as_result(tacet::open(where.location(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    co_return take(std::move(opened), "open", where);
+    co_return co_await step("open", where, tacet::open(where.location(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
 }
 
 tacet::task<std::optional<entry>> directory_reader::next()

@@ -59,8 +59,7 @@ tacet::task<void> visit(job& job, plan& plan, visitor& visitor, walk_limits limi
     const auto started = std::chrono::steady_clock::now();
     job.said.done = counts{};
     walk all(visitor, job.stop, limits);
-    auto visiting = all.visit(plan.top, plan.entries);
-    co_await visiting;
+    co_await all.visit(plan.top, plan.entries);
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - started;
     job.said.erase_line();
     if (!job.wanted.quiet)
@@ -72,20 +71,17 @@ tacet::task<void> work(job& job, plan& plan, walk_limits limits)
 {
     if (job.wanted.copy) {
         copier copying(job);
-        auto visiting = visit(job, plan, copying, limits, "copied");
-        co_await visiting;
+        co_await visit(job, plan, copying, limits, "copied");
     }
     if (job.wanted.verify && !job.stop.requested()) {
         verifier verifying(job);
-        auto visiting = visit(job, plan, verifying, limits, "verified");
-        co_await visiting;
+        co_await visit(job, plan, verifying, limits, "verified");
     }
 }
 
 tacet::task<void> session(job& job, walk_limits limits)
 {
-    auto planning = make_plan(job);
-    plan plan = co_await planning;
+    plan plan = co_await make_plan(job);
     totals totals;
     auto body = [&](tacet::scope& scope) -> tacet::task<void> {
         scope.spawn(companion(job.stop.watch()));
@@ -93,8 +89,7 @@ tacet::task<void> session(job& job, walk_limits limits)
             scope.spawn(companion(take_census(plan, job.stop, totals)));
             scope.spawn(companion(show_progress(job, totals)));
         }
-        auto working = work(job, plan, limits);
-        co_await working;
+        co_await work(job, plan, limits);
         scope.cancel();
     };
     co_await tacet::with_scope(body);

@@ -1,6 +1,6 @@
 #include "plan.hpp"
 
-#include "outcome.hpp"
+#include "step.hpp"
 #include "text.hpp"
 
 #include <fmt/format.h>
@@ -80,8 +80,7 @@ tacet::task<entry> make_entry(const plan& plan, const std::string& source, const
 {
     entry made{source, renamed.empty() ? last_name(source) : renamed, DT_UNKNOWN};
     const place here(plan.top, made, side::source);
-    auto asked = co_await tacet::as_result(tacet::stat(here.location(), AT_SYMLINK_NOFOLLOW));
-    const struct statx status = take(std::move(asked), "stat", here);
+    const struct statx status = co_await step("stat", here, tacet::stat(here.location(), AT_SYMLINK_NOFOLLOW));
     made.type = IFTODT(status.stx_mode);
     if (S_ISDIR(status.stx_mode)) {
         if (contains(around_target, status))
@@ -107,17 +106,13 @@ tacet::task<tacet::file> open_folder(std::string path)
 
 tacet::task<plan> make_plan(job& job)
 {
-    auto finding = find_destination(job.wanted);
-    const destination to = co_await finding;
+    const destination to = co_await find_destination(job.wanted);
     plan made{directory(nullptr, entry{"", to.folder, DT_DIR}), {}};
-    auto opening = open_folder("");
-    made.top.source = co_await opening;
-    auto opening_target = open_folder(to.folder);
-    made.top.target = co_await opening_target;
+    made.top.source = co_await open_folder("");
+    made.top.target = co_await open_folder(to.folder);
     made.top.unnamed = job.wanted.unnamed;
 
-    auto climbing = ancestors(made.top.target);
-    const std::vector<struct statx> around_target = co_await climbing;
+    const std::vector<struct statx> around_target = co_await ancestors(made.top.target);
     for (const std::string& source : job.wanted.sources) {
         try {
             auto making = make_entry(made, source, to.renamed, around_target, job.wanted);

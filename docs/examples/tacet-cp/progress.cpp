@@ -1,6 +1,6 @@
 #include "progress.hpp"
 
-#include "outcome.hpp"
+#include "step.hpp"
 #include "text.hpp"
 
 #include <fmt/format.h>
@@ -26,18 +26,14 @@ class census : public visitor {
 public:
     explicit census(totals& totals) : totals_(totals) {}
 
-    tacet::task<void> enter(directory& here) override
-    {
-        auto opening = open_directory(here, side::source);
-        here.source = co_await opening;
-    }
+    tacet::task<void> enter(directory& here) override { here.source = co_await open_directory(here, side::source); }
     tacet::task<void> leaf(directory& in, const entry& entry) override
     {
         if (entry.type != DT_REG)
             co_return;
         const place where(in, entry, side::source);
-        auto asked = co_await tacet::as_result(tacet::stat(where.location(), AT_SYMLINK_NOFOLLOW, STATX_SIZE));
-        const struct statx status = take(std::move(asked), "stat", where);
+        const struct statx status = co_await step("stat", where,
+                                                  tacet::stat(where.location(), AT_SYMLINK_NOFOLLOW, STATX_SIZE));
         totals_.files++;
         totals_.bytes += status.stx_size;
     }
@@ -78,8 +74,7 @@ tacet::task<void> take_census(plan& plan, const stop_request& stop, totals& tota
 {
     census counting(totals);
     walk all(counting, stop, census_limits);
-    auto visiting = all.visit(plan.top, plan.entries);
-    co_await visiting;
+    co_await all.visit(plan.top, plan.entries);
     totals.complete = true;
 }
 

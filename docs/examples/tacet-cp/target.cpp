@@ -19,6 +19,12 @@ timespec time_of(const statx_timestamp& stamp)
     return {stamp.tv_sec, static_cast<long>(stamp.tv_nsec)};
 }
 
+// Of a file system, or with EISDIR of a kernel, that does not know O_TMPFILE.
+bool cannot_do_without_name(const std::error_code& error)
+{
+    return error == std::errc::operation_not_supported || error == std::errc::is_a_directory;
+}
+
 // The start's time keeps the names of one run apart from what an earlier one of the same process id left behind.
 std::string unique_name()
 {
@@ -67,30 +73,29 @@ tacet::task<void> replace(temporary_name& temporary, const directory& in, const 
     if (asked && is_same_file(*asked, source))
         throw failure("replace", where.path(),
                       fmt::format("it and {} are the same file", in_quotes(in.path(side::source, entry))));
-    auto renamed = co_await tacet::as_result(tacet::rename(tacet::at(in.target, temporary.name()), where.location()));
-    take(std::move(renamed), "replace", where);
+    co_await step("replace", where, tacet::rename(tacet::at(in.target, temporary.name()), where.location()));
     temporary.given_up();
 }
 
 tacet::task<void> new_file::make()
 {
-    tacet::result<tacet::file> made = tacet::unexpected(make_error_code(std::errc::operation_not_supported));
     if (in_.unnamed) {
-        made = co_await tacet::as_result(tacet::open(tacet::at(in_.target, "."), O_TMPFILE | O_WRONLY, 0600));
-        // EISDIR is a kernel's answer that does not know the flag.
-        in_.unnamed = made ||
-                      (made.error() != std::errc::operation_not_supported && made.error() != std::errc::is_a_directory);
+        auto made = co_await tacet::as_result(tacet::open(tacet::at(in_.target, "."), O_TMPFILE | O_WRONLY, 0600));
+        if (made)
+            file_ = *std::move(made);
+        else if (cannot_do_without_name(made.error()))
+            in_.unnamed = false;
+        else
+            throw failure("create", where_.path(), made.error());
     }
     if (!in_.unnamed) {
-        made = co_await tacet::as_result(
-            tacet::open(tacet::at(in_.target, temporary_.name()), O_CREAT | O_EXCL | O_WRONLY, 0600));
-        if (made)
-            temporary_.taken();
+        const tacet::location aside = tacet::at(in_.target, temporary_.name());
+        file_ = co_await step("create", where_, tacet::open(aside, O_CREAT | O_EXCL | O_WRONLY, 0600));
+        temporary_.taken();
     }
-    file_ = take(std::move(made), "create", where());
     if (!in_.new_group) {
-        auto asked = co_await tacet::as_result(file_.stat(STATX_GID));
-        in_.new_group = take(std::move(asked), "stat", where()).stx_gid;
+        const struct statx status = co_await step("stat", where_, file_.stat(STATX_GID));
+        in_.new_group = status.stx_gid;
     }
 }
 
@@ -109,20 +114,17 @@ tacet::task<std::error_code> new_file::link_as(const std::string& name)
 tacet::task<void> new_file::publish(const struct statx& source)
 {
     if (in_.unnamed) {
-        auto linking = link_as(entry_.target_name());
-        std::error_code error = co_await linking;
+        std::error_code error = co_await link_as(entry_.target_name());
         if (!error)
             co_return;
         if (error == std::errc::file_exists) {
-            auto linking_aside = link_as(temporary_.name());
-            error = co_await linking_aside;
+            error = co_await link_as(temporary_.name());
         }
         if (error)
-            throw failure("link", where().path(), error);
+            throw failure("link", where_.path(), error);
         temporary_.taken();
     }
-    auto replacing = replace(temporary_, in_, entry_, source);
-    co_await replacing;
+    co_await replace(temporary_, in_, entry_, source);
 }
 
 tacet::task<void> set_attributes(const job& job, tacet::location of, const struct statx& source, const place& where,
@@ -131,19 +133,16 @@ tacet::task<void> set_attributes(const job& job, tacet::location of, const struc
     const int flags = S_ISLNK(source.stx_mode) ? AT_SYMLINK_NOFOLLOW : 0;
     mode_t mode = source.stx_mode & 07777;
     if (!group || source.stx_uid != job.user || source.stx_gid != *group) {
-        auto owning = set_owner(job, of, source, flags, where);
-        const bool owned = co_await owning;
+        const bool owned = co_await set_owner(job, of, source, flags, where);
         if (!owned)
             mode &= ~special_bits;
     }
     // After the owner, whose change takes the special bits away.
     if (!S_ISLNK(source.stx_mode)) {
-        auto changed = co_await tacet::as_result(tacet::chmod(of, mode));
-        take(std::move(changed), "chmod", where);
+        co_await step("chmod", where, tacet::chmod(of, mode));
     }
-    auto timed = co_await tacet::as_result(
-        tacet::set_times(of, time_of(source.stx_atime), time_of(source.stx_mtime), flags));
-    take(std::move(timed), "set times of", where);
+    co_await step("set times of", where,
+                  tacet::set_times(of, time_of(source.stx_atime), time_of(source.stx_mtime), flags));
 }
 
 }

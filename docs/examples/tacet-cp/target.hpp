@@ -3,7 +3,7 @@
 #pragma once
 
 #include "job.hpp"
-#include "outcome.hpp"
+#include "step.hpp"
 
 #include <tacet/tacet.hpp>
 
@@ -42,7 +42,10 @@ tacet::task<void> replace(temporary_name& temporary, const directory& in, const 
 class new_file {
 public:
     // Refers to both.
-    new_file(directory& in, const entry& entry) : in_(in), entry_(entry), temporary_(in) {}
+    new_file(directory& in, const entry& entry)
+        : in_(in), entry_(entry), where_(in, entry, side::target), temporary_(in)
+    {
+    }
 
     tacet::task<void> make();
     tacet::task<void> publish(const struct statx& source);
@@ -50,10 +53,9 @@ public:
 
 private:
     tacet::task<std::error_code> link_as(const std::string& name);
-    place where() const { return {in_, entry_, side::target}; }
-
     directory& in_;
     const entry& entry_;
+    const place where_;
     temporary_name temporary_;
     tacet::file file_;
 };

@@ -17,8 +17,7 @@ namespace {
 
 tacet::task<struct statx> stat_entry(const place& where)
 {
-    auto asked = co_await tacet::as_result(tacet::stat(where.location(), AT_SYMLINK_NOFOLLOW));
-    co_return take(std::move(asked), "verify", where);
+    co_return co_await step("verify", where, tacet::stat(where.location(), AT_SYMLINK_NOFOLLOW));
 }
 
 bool same_time(const statx_timestamp& one, const statx_timestamp& other)
@@ -46,16 +45,12 @@ void verifier::compare_attributes(const struct statx& source, const struct statx
 
 tacet::task<void> verifier::enter(directory& here)
 {
-    auto opening = open_directory(here, side::source);
-    here.source = co_await opening;
+    here.source = co_await open_directory(here, side::source);
     const place source(*here.parent, here.self, side::source), target(*here.parent, here.self, side::target);
-    auto asked = co_await tacet::as_result(here.source.stat());
-    here.status = take(std::move(asked), "stat", source);
+    here.status = co_await step("stat", source, here.source.stat());
 
-    auto opening_target = open_directory(here, side::target);
-    here.target = co_await opening_target;
-    auto asked_target = co_await tacet::as_result(here.target.stat());
-    const struct statx status = take(std::move(asked_target), "stat", target);
+    here.target = co_await open_directory(here, side::target);
+    const struct statx status = co_await step("stat", target, here.target.stat());
     try {
         compare_attributes(here.status, status, target);
     } catch (const failure& why) {
@@ -72,17 +67,13 @@ tacet::task<void> verifier::leave(directory&)
 tacet::task<void> verifier::leaf(directory& in, const entry& entry)
 {
     const place source(in, entry, side::source), target(in, entry, side::target);
-    auto stating = stat_entry(source);
-    const struct statx here = co_await stating;
-    auto stating_target = stat_entry(target);
-    const struct statx there = co_await stating_target;
+    const struct statx here = co_await stat_entry(source);
+    const struct statx there = co_await stat_entry(target);
     compare_attributes(here, there, target);
     if (S_ISREG(here.stx_mode)) {
-        auto comparing = compare_files(in, entry, here);
-        co_await comparing;
+        co_await compare_files(in, entry, here);
     } else if (S_ISLNK(here.stx_mode)) {
-        auto comparing = compare_links(in, entry);
-        co_await comparing;
+        co_await compare_links(in, entry);
     } else {
         job_.said.done.others++;
     }
@@ -91,14 +82,11 @@ tacet::task<void> verifier::leaf(directory& in, const entry& entry)
 tacet::task<void> verifier::compare_files(directory& in, const entry& entry, const struct statx& status)
 {
     const place source(in, entry, side::source), target(in, entry, side::target);
-    auto opened = co_await tacet::as_result(tacet::open(source.location(), O_RDONLY | O_NOFOLLOW));
-    const tacet::file here = take(std::move(opened), "open", source);
-    auto opened_target = co_await tacet::as_result(tacet::open(target.location(), O_RDONLY | O_NOFOLLOW));
-    const tacet::file there = take(std::move(opened_target), "open", target);
+    const tacet::file here = co_await step("open", source, tacet::open(source.location(), O_RDONLY | O_NOFOLLOW));
+    const tacet::file there = co_await step("open", target, tacet::open(target.location(), O_RDONLY | O_NOFOLLOW));
 
     const file_pair files{here, there, status, source, target};
-    auto comparing = compare_contents(job_, files);
-    const std::optional<std::uint64_t> difference = co_await comparing;
+    const std::optional<std::uint64_t> difference = co_await compare_contents(job_, files);
     if (difference)
         differ(target, fmt::format("it differs from {} from byte {} on", in_quotes(source.path()), *difference));
     job_.said.done.files++;
@@ -107,10 +95,8 @@ tacet::task<void> verifier::compare_files(directory& in, const entry& entry, con
 tacet::task<void> verifier::compare_links(directory& in, const entry& entry)
 {
     const place source(in, entry, side::source), target(in, entry, side::target);
-    auto read = co_await tacet::as_result(tacet::readlink(source.location()));
-    const std::string here = take(std::move(read), "readlink", source);
-    auto read_target = co_await tacet::as_result(tacet::readlink(target.location()));
-    const std::string there = take(std::move(read_target), "readlink", target);
+    const std::string here = co_await step("readlink", source, tacet::readlink(source.location()));
+    const std::string there = co_await step("readlink", target, tacet::readlink(target.location()));
     if (here != there)
         differ(target, fmt::format("the link leads to {}, not {}", in_quotes(there), in_quotes(here)));
     job_.said.done.links++;

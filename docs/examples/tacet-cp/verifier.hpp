@@ -3,7 +3,7 @@
 #pragma once
 
 #include "job.hpp"
-#include "outcome.hpp"
+#include "step.hpp"
 #include "walk.hpp"
 
 namespace cp {

@@ -1,6 +1,6 @@
 #include "walk.hpp"
 
-#include "outcome.hpp"
+#include "step.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,8 +12,8 @@ namespace {
 tacet::task<unsigned char> type_of(const directory& in, const entry& entry)
 {
     const place where(in, entry, side::source);
-    auto asked = co_await tacet::as_result(tacet::stat(where.location(), AT_SYMLINK_NOFOLLOW, STATX_TYPE));
-    const struct statx status = take(std::move(asked), "stat", where);
+    const struct statx status = co_await step("stat", where,
+                                              tacet::stat(where.location(), AT_SYMLINK_NOFOLLOW, STATX_TYPE));
     co_return IFTODT(status.stx_mode);
 }
 
@@ -64,8 +64,7 @@ tacet::task<void> walk::list(tacet::scope& scope, directory& of)
     directory_reader reader(of);
     try {
         while (!stop_.requested()) {
-            auto reading = reader.next();
-            std::optional<entry> next = co_await reading;
+            std::optional<entry> next = co_await reader.next();
             if (!next)
                 break;
             auto dispatched = dispatch(scope, of, *std::move(next));

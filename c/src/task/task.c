@@ -112,7 +112,7 @@ tacet_result tacet_task_set_priority(struct tacet_task *task, enum tacet_priorit
 }
 
 /* Time accounts are the executor's choice; those of an earlier executor do not stay. */
-static TACET_NOINLINE tacet_result open_account(const struct tacet_executor *executor, struct tacet_task *task,
+static tacet_result open_account(const struct tacet_executor *executor, struct tacet_task *task,
                                                 uint64_t now)
 {
     if (!executor->accounting) {
@@ -140,26 +140,42 @@ static inline tacet_result check_attach(const struct tacet_executor *executor, c
     return executor_of(executor)->closing ? -ECANCELED : 0;
 }
 
-/* now: a reading of the ticks, where the executor keeps time accounts. */
-static inline tacet_result attach(struct tacet_executor *executor, struct tacet_task *task, uint64_t now)
+static TACET_NOINLINE tacet_result prepare_context(struct tacet_task *task)
 {
-    tacet_result r = check_attach(executor, task);
-    if (TACET_UNLIKELY(r == 0 && (executor->accounting || task->ticks != NULL)))
-        r = open_account(executor, task, now);
-    if (TACET_UNLIKELY(r < 0))
-        return r;
+    task->switcher_ops->prepare(&c_task_of(task)->context, stackful_entry, stackful_after, task);
+    return 0;
+}
+
+static inline tacet_result enqueue(struct tacet_executor *executor, struct tacet_task *task, uint8_t attention)
+{
     tacet_task_transition(task, (enum tacet_task_state)task->state, TACET_TASK_PENDING);
     task->executor = executor;
     task->level = &executor->ready.levels[task->priority];
     task->cancel_requested = false;
-    task->attention = executor->accounting ? TACET_TASK_ACCOUNTED : 0;
+    task->attention = attention;
     task->result = -EINPROGRESS;
     executor->attached[task->priority]++;
     list_push_back(&executor->tasks, &task->attached_node);
-    if (task->switcher_ops->prepare != NULL)
-        task->switcher_ops->prepare(&c_task_of(task)->context, stackful_entry, stackful_after, task);
     tacet_level_push(task->level, &task->runnable);
-    return 0;
+    return TACET_UNLIKELY(task->switcher_ops->prepare != NULL) ? prepare_context(task) : 0;
+}
+
+static TACET_NOINLINE tacet_result attach_accounted(struct tacet_executor *executor, struct tacet_task *task,
+                                                    uint64_t now)
+{
+    tacet_result r = open_account(executor, task, now);
+    return r < 0 ? r : enqueue(executor, task, executor->accounting ? TACET_TASK_ACCOUNTED : 0);
+}
+
+/* now: a reading of the ticks, where the executor keeps time accounts. The calls stand last: no register is saved. */
+static inline tacet_result attach(struct tacet_executor *executor, struct tacet_task *task, uint64_t now)
+{
+    tacet_result r = check_attach(executor, task);
+    if (TACET_UNLIKELY(r < 0))
+        return r;
+    if (TACET_UNLIKELY(executor->accounting || task->ticks != NULL))
+        return attach_accounted(executor, task, now);
+    return enqueue(executor, task, 0);
 }
 
 tacet_result tacet_task_attach_many(struct tacet_executor *executor, struct tacet_task *const *tasks, size_t count)

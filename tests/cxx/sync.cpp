@@ -174,6 +174,22 @@ TEST_CASE("a cancelled task does not take what is free", "[cxx][sync]")
     CHECK(open.get()->available == 1);
 }
 
+TEST_CASE("who waits for a semaphore that goes waits until it is cancelled", "[cxx][sync]")
+{
+    tacet::executor executor;
+    auto closed = std::make_unique<tacet::semaphore>(0);
+    auto acquiring = [&]() -> tacet::task<> { co_await closed->acquire(); };
+    tacet::join_handle<> first = executor.spawn(acquiring());
+    const tacet::join_handle<> second = executor.spawn(acquiring()), third = executor.spawn(acquiring());
+    executor.run_until_idle();
+    closed.reset();
+    first.cancel();
+    executor.run_until_idle();
+    CHECK(failure_of([&] { first.take(); }).code == std::errc::operation_canceled);
+    CHECK_FALSE(second.has_exited());
+    CHECK_FALSE(third.has_exited()); // and go with the executor
+}
+
 TEST_CASE("coroutines and tasks with stacks share a semaphore", "[cxx][sync]")
 {
     tacet::executor executor;

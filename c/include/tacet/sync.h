@@ -12,7 +12,8 @@ extern "C" {
 
 /*
  * A counting semaphore; waiters are served in the order of their coming. Initialised by tacet_semaphore_init(); it owns
- * nothing, and must not go away while a task waits for it. Invariant: available > 0 only if nobody waits.
+ * nothing, and must not go away while a task waits for it, but by tacet_semaphore_finish(). Invariant: available > 0 only
+ * if nobody waits.
  */
 struct tacet_semaphore {
     uint64_t available;
@@ -20,6 +21,9 @@ struct tacet_semaphore {
 };
 
 TACET_EXPORT void tacet_semaphore_init(struct tacet_semaphore *semaphore, uint64_t available);
+
+/* Before it goes while tasks may wait for it: they wait on, for nothing, until they are cancelled. */
+TACET_EXPORT void tacet_semaphore_finish(struct tacet_semaphore *semaphore);
 
 /* Takes one if there is one; never waits. */
 TACET_EXPORT bool tacet_semaphore_try_acquire(struct tacet_semaphore *semaphore);

@@ -10,6 +10,12 @@ void tacet_semaphore_init(struct tacet_semaphore *semaphore, uint64_t available)
     list_init(&semaphore->waiters);
 }
 
+void tacet_semaphore_finish(struct tacet_semaphore *semaphore)
+{
+    list_remove(&semaphore->waiters);
+    list_init(&semaphore->waiters);
+}
+
 bool tacet_semaphore_try_acquire(struct tacet_semaphore *semaphore)
 {
     TACET_ASSERT(semaphore->available == 0 || list_empty(&semaphore->waiters));

@@ -7,13 +7,13 @@
 
 namespace tacet {
 
-// Waiters are served in the order of their coming. It must outlive those that wait for it.
+// Waiters are served in the order of their coming. Who still waits for it when it goes waits on until it is cancelled.
 class semaphore {
 public:
     explicit semaphore(std::uint64_t available) noexcept { tacet_semaphore_init(&semaphore_, available); }
     semaphore(const semaphore&) = delete;
     semaphore& operator=(const semaphore&) = delete;
-    ~semaphore() = default;
+    ~semaphore() { tacet_semaphore_finish(&semaphore_); }
 
     // Gives back what was acquired, when it goes.
     class permit {

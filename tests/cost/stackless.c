@@ -17,22 +17,22 @@ static tacet_result nop_body(struct tacet_task *task, void *arg)
     return nops->left-- > 0 ? tacet_nop(task) : 0;
 }
 
+/* The short way of every operation, and the long one where that is not open. */
 static tacet_result inlined_body(struct tacet_task *task, void *arg)
 {
     struct nops *nops = arg;
-    struct io_uring_sqe *sqe;
+    struct tacet_executor *executor = task->executor;
     if (nops->op.result < 0)
         return nops->op.result;
     if (nops->left-- == 0)
         return 0;
-    if (tacet_task_take_cancel(task))
-        return -ECANCELED;
-    tacet_result r = tacet_op_begin(task->executor, IORING_OP_NOP, &sqe);
-    if (r == 0)
-        r = tacet_prepare_nop(sqe);
+    if (TACET_UNLIKELY(task->attention != 0 || !tacet_submission_has_room(executor)))
+        return tacet_nop(task);
+    struct io_uring_sqe *sqe = tacet_submission_sqe(executor);
+    tacet_result r = tacet_prepare_nop(sqe);
     if (r < 0)
         return r;
-    tacet_op_commit_and_park(&nops->op, task, IORING_OP_NOP, sqe, true);
+    tacet_op_commit_and_park(executor, &nops->op, task, IORING_OP_NOP, sqe, true);
     return TACET_PENDING;
 }
 

@@ -10,10 +10,15 @@
 namespace cp {
 namespace {
 
-void append_count(std::string& text, std::uint64_t count, const char* one, const char* many)
+std::string counted(std::uint64_t count, const char* one, const char* many)
+{
+    return fmt::format("{} {}", with_commas(count), count == 1 ? one : many);
+}
+
+void append_if_any(std::string& text, std::uint64_t count, const char* one, const char* many)
 {
     if (count > 0)
-        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", with_commas(count), count == 1 ? one : many);
+        text += ", " + counted(count, one, many);
 }
 
 }
@@ -57,12 +62,11 @@ void report::erase_line()
 
 std::string amount_text(const counts& done)
 {
-    std::string text;
-    append_count(text, done.files, "file", "files");
-    append_count(text, done.directories, "directory", "directories");
-    append_count(text, done.links, "symbolic link", "symbolic links");
-    append_count(text, done.others, "special file", "special files");
-    return fmt::format("{}, {}", text.empty() ? "no files" : text, bytes_text(static_cast<double>(done.bytes)));
+    std::string text = counted(done.files, "file", "files");
+    append_if_any(text, done.directories, "directory", "directories");
+    append_if_any(text, done.links, "symbolic link", "symbolic links");
+    append_if_any(text, done.others, "special file", "special files");
+    return fmt::format("{}, {}", text, bytes_text(static_cast<double>(done.bytes)));
 }
 
 std::string rates_text(const counts& done, double seconds, std::uint64_t errors)
@@ -71,7 +75,7 @@ std::string rates_text(const counts& done, double seconds, std::uint64_t errors)
     std::string text = fmt::format(" in {}: {} files/s, {}/s", seconds_text(seconds),
                                    with_commas(static_cast<std::uint64_t>(static_cast<double>(done.files) / divisor)),
                                    bytes_text(static_cast<double>(done.bytes) / divisor));
-    append_count(text, errors, "error", "errors");
+    append_if_any(text, errors, "error", "errors");
     return text;
 }
 

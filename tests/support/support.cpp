@@ -260,14 +260,13 @@ int in_child(const std::function<int()>& run)
     return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-tacet_result in_task(const call& body)
+tacet_result caller::operator()(call call)
 {
-    executor executor;
-    task only(suspending_switchers().back(), {body});
-    only.attach(executor);
-    CHECK(executor.run_until_idle() > 0);
-    REQUIRE(tacet_task_has_exited(only));
-    return tacet_task_result(only);
+    task once(switcher_, {std::move(call)});
+    once.attach(executor_);
+    CHECK(executor_.run_until_idle() > 0);
+    REQUIRE(tacet_task_has_exited(once));
+    return tacet_task_result(once);
 }
 
 }

@@ -125,8 +125,20 @@ std::size_t open_descriptors();
 /* Runs in a forked child: its exit code, or the negative number of the signal that ended it. */
 int in_child(const std::function<int()>& run);
 
-/* Runs body as the only task of an executor on the kernel's ring, with a stack of its own; the task's result. */
-tacet_result in_task(const call& body);
+/* Makes one call after the other, each in a task of its own, on one executor. */
+class caller {
+public:
+    explicit caller(const switcher_kind& switcher, const ring_kind& ring = default_ring)
+        : executor_(ring), switcher_(switcher)
+    {
+    }
+    tacet_result operator()(call call);
+    operator tacet_executor*() const { return executor_; }
+
+private:
+    executor executor_;
+    switcher_kind switcher_;
+};
 
 }
 

@@ -1,0 +1,67 @@
+/* See starts.hpp. */
+#include "support/starts.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+namespace support {
+
+all_starts::all_starts()
+{
+    directory_.write("file", "contents");
+    dir_.fd = ::open(directory_.path().c_str(), O_DIRECTORY | O_PATH | O_CLOEXEC);
+    file_.fd = ::open((directory_ / "file").c_str(), O_RDWR | O_CLOEXEC);
+    REQUIRE(dir_.fd >= 0);
+    REQUIRE(file_.fd >= 0);
+    add(
+        "sleep", [](tacet_op* op, tacet_task* task) { return tacet_sleep_start(op, task, 1); }, false);
+    add("nop", [](tacet_op* op, tacet_task* task) { return tacet_nop_start(op, task); });
+    add("poll", [this](tacet_op* op, tacet_task* task) { return tacet_poll_start(op, task, file_.fd, POLLIN); });
+    add_files();
+    add_paths();
+}
+
+all_starts::~all_starts()
+{
+    ::close(dir_.fd);
+    ::close(file_.fd);
+}
+
+void all_starts::add(const char* name, std::function<tacet_result(tacet_op*, tacet_task*)> start, bool needs_ring)
+{
+    rows_.push_back({name, needs_ring, std::move(start)});
+}
+
+void all_starts::add_files()
+{
+    using op = tacet_op*;
+    using task = tacet_task*;
+    add("open", [this](op o, task t) { return tacet_file_open_start(o, t, &dir_, "file", &how_); });
+    add("close", [this](op o, task t) {
+        closed_.fd = 1 << 20; /* nobody's: the result is -EBADF */
+        return tacet_file_close_start(o, t, &closed_);
+    });
+    add("read", [this](op o, task t) { return tacet_file_read_start(o, t, &file_, buffer_, sizeof buffer_, 0); });
+    add("write", [this](op o, task t) { return tacet_file_write_start(o, t, &file_, buffer_, 1, 0); });
+    add("readv", [this](op o, task t) { return tacet_file_readv_start(o, t, &file_, &vector_, 1, 0); });
+    add("writev", [this](op o, task t) { return tacet_file_writev_start(o, t, &file_, &vector_, 1, 0); });
+    add("sync", [this](op o, task t) { return tacet_file_sync_start(o, t, &file_); });
+    add("datasync", [this](op o, task t) { return tacet_file_datasync_start(o, t, &file_); });
+    add("allocate", [this](op o, task t) { return tacet_file_allocate_start(o, t, &file_, 0, 0, 4096); });
+}
+
+void all_starts::add_paths()
+{
+    using op = tacet_op*;
+    using task = tacet_task*;
+    add("stat",
+        [this](op o, task t) { return tacet_path_stat_start(o, t, &dir_, "file", 0, STATX_BASIC_STATS, &status_); });
+    add("rename", [this](op o, task t) { return tacet_path_rename_start(o, t, &dir_, "file", &dir_, "file", 0); });
+    add("unlink", [this](op o, task t) { return tacet_path_unlink_start(o, t, &dir_, "missing", 0); });
+    add("mkdir", [this](op o, task t) { return tacet_path_mkdir_start(o, t, &dir_, "directory", 0755); });
+    add("symlink", [this](op o, task t) { return tacet_path_symlink_start(o, t, "file", &dir_, "link"); });
+    add("link", [this](op o, task t) { return tacet_path_link_start(o, t, &dir_, "file", &dir_, "hard", 0); });
+}
+
+}

@@ -612,22 +612,45 @@ TEST_CASE("an open whose file nobody takes leaves no descriptor", "[cxx][file]")
     const scratch folder;
     const std::ptrdiff_t before = open_descriptors();
     auto opening = [&](int flags) -> tacet::task<> { (void)co_await tacet::open(folder / "a", flags, 0600); };
+    folder.make("a", "");
+    SECTION("its executor ends before it is submitted")
+    {
+        tacet::executor executor;
+        (void)executor.spawn(opening(O_RDONLY));
+        executor.run_for(0s, 1);
+        CHECK(executor.stats().submitted == 0);
+    }
     SECTION("its executor ends while it is in flight")
     {
         for (int i = 0; i < 50; i++) {
             tacet::executor executor;
             for (int each = 0; each < 8; each++)
-                (void)executor.spawn(opening(O_WRONLY | O_CREAT));
-            executor.run_for(0s, 8);
+                (void)executor.spawn(opening(each % 2 == 0 ? O_RDONLY : O_WRONLY | O_CREAT));
+            executor.run_for(0s, 9);
         }
     }
     SECTION("its executor ends when it has completed")
     {
         tacet::executor executor;
-        (void)executor.spawn(opening(O_WRONLY | O_CREAT));
+        auto spinning = []() -> tacet::task<> {
+            for (;;)
+                co_await tacet::yield();
+        };
+        (void)executor.spawn(opening(O_RDONLY));
         executor.run_for(0s, 1);
+        (void)executor.spawn(spinning(), tacet::priority::high);
         while (executor.stats().completed == 0)
-            executor.run_for(1ms, 1);
+            executor.run_for(0s, 1);
+        CHECK(executor.stats().suspended == 0);
+    }
+    SECTION("another of a when_all fails")
+    {
+        tacet::executor executor;
+        auto both = [&]() -> tacet::task<> {
+            (void)co_await tacet::when_all(tacet::open(folder / "absent", O_RDONLY),
+                                           tacet::open(folder / "a", O_RDONLY));
+        };
+        CHECK(failure_of([&] { executor.run(both()); }).code == std::errc::no_such_file_or_directory);
     }
     SECTION("its cancel comes with it")
     {

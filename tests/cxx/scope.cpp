@@ -101,6 +101,47 @@ TEST_CASE("a child's exception cancels its siblings and is thrown when all have 
     CHECK(executor.stats().attached == 0);
 }
 
+TEST_CASE("children spawned after a failure are born cancelled", "[cxx][scope]")
+{
+    tacet::executor executor;
+    std::vector<std::string> gone;
+    bool body_ended = false;
+    auto failing_body = [&](tacet::scope& scope) -> tacet::task<> {
+        scope.spawn(failing("child", 0));
+        co_await tacet::yield();
+        co_await tacet::yield();
+        for (int i = 0; i < 10; i++)
+            scope.spawn(sleeping(gone, "late"));
+        body_ended = true;
+    };
+    CHECK(thrown_by([&] { executor.run(tacet::with_scope(failing_body)); }) == "child");
+    CHECK(body_ended);
+    CHECK(gone.size() == 10);
+}
+
+TEST_CASE("children that spawn on and on end with their scope's cancel", "[cxx][scope]")
+{
+    tacet::executor executor;
+    int ended = 0;
+    auto spawning = [&](auto& self, tacet::scope& scope) -> tacet::task<> {
+        const tacet::result<void> slept = co_await tacet::as_result(tacet::sleep_for(for_ever));
+        CHECK(slept.error() == std::errc::operation_canceled);
+        if (++ended < 5)
+            scope.spawn(self(self, scope));
+    };
+    auto body = [&](tacet::scope& scope) -> tacet::task<> {
+        scope.spawn(spawning(spawning, scope));
+        co_return;
+    };
+    tacet::join_handle<> handle = executor.spawn(tacet::with_scope(body));
+    let_settle(executor);
+    CHECK(ended == 0);
+    handle.cancel();
+    executor.run_for(1ms);
+    CHECK(ended == 5);
+    CHECK(handle.has_exited());
+}
+
 TEST_CASE("of several children's exceptions the first is thrown", "[cxx][scope]")
 {
     tacet::executor executor;

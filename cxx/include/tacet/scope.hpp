@@ -8,6 +8,8 @@
 //         co_return;
 //     };
 //     co_await tacet::with_scope(body);     // ends when the body and all that it spawned have ended
+//
+// Children may refer to what is outside of the scope. The body's own locals go when the body ends, before its children.
 #ifndef TACET_SCOPE_HPP
 #define TACET_SCOPE_HPP
 
@@ -26,14 +28,15 @@ public:
     scope& operator=(const scope&) = delete;
 
     // Starts a child, with the priorities of the task that opened the scope. If an exception leaves it, the other
-    // children are cancelled, and with_scope throws the exception when all have ended.
+    // children are cancelled, those spawned later too, and with_scope throws the exception when the body and all of them
+    // have ended.
     template <class T>
     void spawn(task<T> body)
     {
         children_.start_owned(self_, std::move(body));
     }
 
-    // Cancels what runs in the scope now, not the body.
+    // Cancels what runs in the scope now; not the body, nor what is spawned later.
     void cancel() noexcept { children_.cancel(); }
 
     tacet_task* opener() const noexcept { return self_; }
@@ -63,7 +66,7 @@ auto with_scope(Body body) -> std::invoke_result_t<Body&, scope&>
             value.emplace(co_await inner);
     } catch (...) {
         error = std::current_exception();
-        children.cancel();
+        children.children().give_up();
     }
     co_await children.children().wait();
     if (error == nullptr)

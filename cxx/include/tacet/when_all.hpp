@@ -48,7 +48,7 @@ void start_in_group(operation<Request>& started, tacet_op_group& group, tacet_op
     tacet_result r = tacet_op_begin(group.task->executor, Request::opcode, &sqe);
     if (r == 0)
         r = started.request().prepare(sqe);
-    slot = is_cancellable<Request>() ? &op : nullptr;
+    slot = &op;
     if (r < 0) {
         op.state = TACET_OP_IDLE;
         op.result = r;
@@ -65,8 +65,7 @@ inline void cancel_group(tacet_task* task)
 {
     auto* group = static_cast<tacet_op_group*>(task->waiting_for);
     for (std::uint32_t i = 0; i < group->count; i++)
-        if (group->ops[i] != nullptr)
-            tacet_op_cancel(group->ops[i]);
+        tacet_op_cancel(group->ops[i]);
 }
 
 // The common part of waiting for a group. `start` starts all of it.
@@ -206,7 +205,7 @@ task<void> run_children(Start start)
         start(children, self);
     } catch (...) {
         refused = std::current_exception();
-        children.cancel();
+        children.give_up();
     }
     co_await children.wait();
     if (refused != nullptr)

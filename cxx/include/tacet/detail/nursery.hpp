@@ -2,7 +2,8 @@
 //
 // Invariants: `children` lists those that have not ended; `waiter` is parked exactly while it waits for the last of them.
 // The first error cancels the rest, and is what the waiter finds; a cancel of the waiter cancels the children, and the
-// wait goes on until they have ended: nothing that they use goes away under them.
+// wait goes on until they have ended: nothing that they use goes away under them. After either, children are born
+// cancelled: they end at their first cancellation point.
 #ifndef TACET_DETAIL_NURSERY_HPP
 #define TACET_DETAIL_NURSERY_HPP
 
@@ -58,6 +59,13 @@ public:
             tacet_task_cancel(&each->scheduled.task);
     }
 
+    // Cancels all, and those still to come: nothing more is wanted of them.
+    void give_up() noexcept
+    {
+        given_up_ = true;
+        cancel();
+    }
+
     // Waits until all have ended. A cancel of the waiter is handed to the children, which then end with it.
     class [[nodiscard]] awaiter {
     public:
@@ -71,7 +79,7 @@ public:
             task->context = awaiting.address();
             nursery_->waiter_ = task;
             if (tacet_task_take_cancel(task))
-                nursery_->cancel();
+                nursery_->give_up();
             tacet_task_park(task, nursery_, on_cancel);
         }
         void await_resume() const noexcept {}
@@ -84,7 +92,7 @@ public:
 private:
     static void on_cancel(tacet_task* waiter)
     {
-        static_cast<nursery*>(waiter->waiting_for)->cancel();
+        static_cast<nursery*>(waiter->waiting_for)->give_up();
         waiter->on_cancel = on_cancel; // it still waits, and may be cancelled again
     }
 
@@ -108,6 +116,8 @@ private:
         if (children_ != nullptr)
             children_->previous = born;
         children_ = born;
+        if (given_up_)
+            tacet_task_cancel(&born->scheduled.task);
     }
 
     static child& of(root& self) noexcept { return reinterpret_cast<child&>(self); }
@@ -136,7 +146,7 @@ private:
         parent.unlink(ended);
         if (ended.outcome->error && !parent.first_error_) {
             parent.first_error_ = ended.outcome->error;
-            parent.cancel();
+            parent.give_up();
         }
         destroy(ended);
         if (parent.children_ == nullptr && parent.waiter_ != nullptr)
@@ -153,6 +163,7 @@ private:
     child* children_ = nullptr;
     tacet_task* waiter_ = nullptr;
     std::exception_ptr first_error_{};
+    bool given_up_ = false;
 };
 
 } // namespace tacet::detail

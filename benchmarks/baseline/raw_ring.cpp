@@ -63,7 +63,8 @@ void raw_nop::run(std::uint64_t ops)
 }
 
 raw_read::raw_read(int fd, std::byte* buffers, std::size_t block_bytes, std::uint64_t blocks, unsigned depth)
-    : ring_(depth), fd_(fd), buffers_(buffers), block_bytes_(block_bytes), blocks_(blocks), wanted_(depth)
+    : ring_(depth), fd_(fd), buffers_(buffers), block_bytes_(block_bytes), blocks_(blocks), random_(next_seed()),
+      wanted_(depth)
 {
     for (unsigned slot = 0; slot < depth; slot++)
         start(slot);

@@ -60,7 +60,7 @@ private:
     std::byte* buffers_;
     std::size_t block_bytes_;
     std::uint64_t blocks_;
-    std::uint64_t random_ = 1;
+    std::uint64_t random_;
     std::vector<std::uint64_t> wanted_;
 };
 

@@ -97,14 +97,14 @@ public:
 
 private:
     int fd_;
-    std::uint64_t random_ = 1;
+    std::uint64_t random_ = next_seed();
     buffers buffers_;
 };
 
 // What the tasks of one contestant share.
 struct reading {
     tacet_file file;
-    std::uint64_t random = 1;
+    std::uint64_t random = next_seed();
     bool stop = false;
 };
 

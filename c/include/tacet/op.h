@@ -42,8 +42,8 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_op_init_callback(struct tacet_op
 
 /*
  * Asks for the end of an op in flight; its completion comes as ever, with -ECANCELED, -EINTR or, where the operation
- * was faster, its own result. 0: asked for; -ENOENT: op is not in flight; -EALREADY: has been asked for, or is
- * a close, which is never cancelled; -EINVAL: NULL.
+ * was faster, its own result. 0: asked for; -ENOENT: op is not in flight; -EALREADY: has been asked for and
+ * not been answered yet, or op is a close, which is never cancelled; -EINVAL: NULL.
  */
 TACET_EXPORT tacet_result tacet_op_cancel(struct tacet_op *op);
 

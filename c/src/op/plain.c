@@ -63,7 +63,9 @@ tacet_result tacet_path_chown(struct tacet_task *task, const struct tacet_file *
     (void)task;
     if (path == NULL)
         return -EINVAL;
-    return result_of(fchownat(tacet_dir_fd(dir), path, owner, group, flags | (names_itself(dir, path) ? AT_EMPTY_PATH : 0)));
+    if (names_itself(dir, path))
+        flags |= AT_EMPTY_PATH;
+    return result_of(fchownat(tacet_dir_fd(dir), path, owner, group, flags));
 }
 
 tacet_result tacet_path_set_times(struct tacet_task *task, const struct tacet_file *dir, const char *path,

@@ -51,7 +51,7 @@ tacet::task<void> write_fully(const tacet::file& to, std::span<const std::byte> 
     }
 }
 
-// One after the other, until the file ends: also if it has grown meanwhile, or like those in /proc says that it is empty.
+// One piece after the other, until the file ends: it may have grown meanwhile, or like those in /proc say it is empty.
 tacet::task<void> copy_small(job& job, const file_pair& files)
 {
     const buffer_pool::lease buffer = co_await job.small.borrow();

@@ -1,5 +1,5 @@
-// The progress line. How much there is to do is counted by a walk of its own, which soon runs ahead of the copying; until
-// it has ended the line tells no time left.
+// The progress line. How much there is to do is counted by a walk of its own, which soon runs ahead of the copying;
+// until it has ended the line tells no time left.
 #pragma once
 
 #include "job.hpp"

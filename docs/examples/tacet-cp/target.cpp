@@ -33,8 +33,8 @@ std::string unique_name()
     return fmt::format(".tacet-cp-{:x}-{:x}-{:x}", getpid(), started, number++);
 }
 
-// Whether the owner could be set. Like cp, an ordinary user keeps the files that may not be given away, but tries to keep
-// at least the group.
+// Whether the owner could be set. Like cp: an ordinary user keeps the files that may not be given away, but tries to
+// set at least the group.
 tacet::task<bool> set_owner(const job& job, const tacet::location& of, const struct statx& source, int flags,
                             const place& where)
 {
@@ -99,15 +99,22 @@ tacet::task<void> new_file::make()
     }
 }
 
-// Without a name, by descriptor; kernels before 6.10 allow that to root only, others find the file through /proc.
+// The file is linked by its descriptor; kernels before 6.10 allow that to root only, others hear that there is none.
+// There it is found through /proc, from the first refusal on.
 tacet::task<std::error_code> new_file::link_as(const std::string& name)
 {
+    static bool permitted = true;
     const tacet::location to = tacet::at(in_.target, name);
-    auto linked = co_await tacet::as_result(tacet::link(tacet::at(file_), to, AT_EMPTY_PATH));
-    if (!linked && linked.error() == std::errc::no_such_file_or_directory) {
-        const std::string by_descriptor = fmt::format("/proc/self/fd/{}", file_.fd());
-        linked = co_await tacet::as_result(tacet::link(by_descriptor, to, AT_SYMLINK_FOLLOW));
+    if (permitted) {
+        auto linked = co_await tacet::as_result(tacet::link(tacet::at(file_), to, AT_EMPTY_PATH));
+        if (linked)
+            co_return std::error_code();
+        if (linked.error() != std::errc::no_such_file_or_directory)
+            co_return linked.error();
+        permitted = false;
     }
+    const std::string by_descriptor = fmt::format("/proc/self/fd/{}", file_.fd());
+    auto linked = co_await tacet::as_result(tacet::link(by_descriptor, to, AT_SYMLINK_FOLLOW));
     co_return linked ? std::error_code() : linked.error();
 }
 

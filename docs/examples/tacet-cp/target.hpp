@@ -37,8 +37,8 @@ tacet::task<void> replace(temporary_name& temporary, const directory& in, const 
 
 // A file that nobody can see half-written.
 //
-// Without a name (O_TMPFILE) even a kill leaves nothing behind, and linking costs less than renaming. But what exists can
-// only be replaced by a rename, and some file systems make no nameless files. Throws failure.
+// Without a name (O_TMPFILE) even a kill leaves nothing behind, and linking costs less than renaming. But what exists
+// can only be replaced by a rename, and some file systems make no nameless files. Throws failure.
 class new_file {
 public:
     // Refers to both.
@@ -60,7 +60,7 @@ private:
     tacet::file file_;
 };
 
-// Owner (where permitted), mode and times. `group` is given for what we have just made: it has this one. Throws failure.
+// Owner (where permitted), mode and times. `group` is given for what we have just made: it has that. Throws failure.
 tacet::task<void> set_attributes(const job& job, tacet::location of, const struct statx& source, const place& where,
                                  std::optional<gid_t> group = std::nullopt);
 

@@ -1,5 +1,5 @@
-// Compares what a walk of the source visits with the target: types, modes, owners (as root), times of modification, what
-// links lead to, contents. What else the target holds is not looked at.
+// Compares what a walk of the source visits with the target: types, modes, owners (as root), times of modification,
+// what links lead to, contents. What else the target holds is not looked at.
 #pragma once
 
 #include "job.hpp"

@@ -1,5 +1,5 @@
-// Goes through directory trees with a bounded number of coroutines, however large the tree: a visitor is called for each
-// directory, before and after what is in it, and for each thing that is none.
+// Goes through directory trees with a bounded number of coroutines, however large the tree: a visitor is called for
+// each directory, before and after what is in it, and for each thing that is none.
 #pragma once
 
 #include "directory.hpp"

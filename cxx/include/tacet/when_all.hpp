@@ -89,9 +89,14 @@ void suspend_for_group(std::coroutine_handle<Promise> awaiting, tacet_op_group& 
 
 template <class... Requests>
 class [[nodiscard]] operations_awaiter {
+    using operations = std::tuple<operation<Requests>...>;
+
 public:
-    explicit operations_awaiter(operation<Requests>&&... operations) : operations_(std::move(operations)...) {}
-    operations_awaiter(operations_awaiter&& other) : operations_(std::move(other.operations_)) {}
+    explicit operations_awaiter(operation<Requests>&&... each) : operations_(std::move(each)...) {}
+    operations_awaiter(operations_awaiter&& other) noexcept(std::is_nothrow_move_constructible_v<operations>)
+        : operations_(std::move(other.operations_))
+    {
+    }
     bool await_ready() const noexcept { return false; }
 
     template <tacet_promise Promise>
@@ -107,8 +112,10 @@ public:
     auto await_resume()
     {
         return std::apply(
-            [](auto&... each) { return std::tuple<detail::regular<typename std::decay_t<decltype(each)>::value_type>...>{
-                                    detail::resume_regular(each)...}; },
+            [](auto&... each) {
+                return std::tuple<detail::regular<typename std::decay_t<decltype(each)>::value_type>...>{
+                    detail::resume_regular(each)...};
+            },
             operations_);
     }
     std::tuple<result<typename operation<Requests>::value_type>...> take_result()
@@ -121,7 +128,7 @@ public:
     }
 
 private:
-    std::tuple<operation<Requests>...> operations_;
+    operations operations_;
     std::array<tacet_op*, sizeof...(Requests)> ops_{};
     tacet_op_group group_{};
 };
@@ -217,8 +224,7 @@ task<void> run_children(Start start)
 } // namespace detail
 
 template <class... Ts>
-    requires(sizeof...(Ts) > 0)
-task<std::tuple<detail::regular<Ts>...>> when_all(task<Ts>... tasks)
+requires(sizeof...(Ts) > 0) task<std::tuple<detail::regular<Ts>...>> when_all(task<Ts>... tasks)
 {
     auto start = [&](detail::nursery& children, tacet_task* self) { (children.start(self, tasks), ...); };
     co_await detail::run_children(start);

@@ -106,8 +106,9 @@ static void map_queues(struct ring *ring, unsigned users)
     ring->sq_entries = *uring->sq.kring_entries;
     ring->sq_users = users < ring->sq_entries - RING_RESERVED_ENTRIES ? users
                                                                        : ring->sq_entries - RING_RESERVED_ENTRIES;
-    for (uint32_t i = 0; i < ring->sq_entries; i++)
-        uring->sq.array[i] = i;
+    if (uring->sq.array != NULL) /* a newer liburing does without it where the kernel can */
+        for (uint32_t i = 0; i < ring->sq_entries; i++)
+            uring->sq.array[i] = i;
     ring->sq->sqes = uring->sq.sqes;
     ring->sq->mask = ring->sq_entries - 1;
     ring->sq_flags = uring->sq.kflags;

@@ -93,9 +93,9 @@ void tacet_task_set_body(struct tacet_task *task, tacet_task_body *body, void *a
 tacet_result tacet_task_set_priority(struct tacet_task *task, enum tacet_priority cpu, enum tacet_priority io)
 {
     static const uint16_t ioprio[TACET_PRIORITY_COUNT] = {
-        [TACET_PRIORITY_HIGH] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 0),
+        [TACET_PRIORITY_HIGH] = IOPRIO_CLASS_BE << IOPRIO_CLASS_SHIFT | 0,
         [TACET_PRIORITY_NORMAL] = 0, /* that of the thread */
-        [TACET_PRIORITY_LOW] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7),
+        [TACET_PRIORITY_LOW] = IOPRIO_CLASS_BE << IOPRIO_CLASS_SHIFT | 7,
     };
     if (task == NULL || (unsigned)cpu >= TACET_PRIORITY_COUNT || (unsigned)io >= TACET_PRIORITY_COUNT)
         return -EINVAL;

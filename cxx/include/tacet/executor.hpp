@@ -55,8 +55,11 @@ public:
 
     void release() noexcept
     {
-        if (--references_ > 0)
-            return;
+        if (--references_ == 0)
+            destroy();
+    }
+    void destroy() noexcept
+    {
         this->~spawned();
         frame_deallocate(this, sizeof(spawned));
     }
@@ -179,8 +182,7 @@ public:
         spawned->scheduled()->priority = static_cast<std::uint8_t>(cpu);
         const tacet_result r = tacet_task_attach(executor_, spawned->scheduled());
         if (r < 0) [[unlikely]] {
-            spawned->release();
-            spawned->release();
+            spawned->destroy();
             throw_error(r, "spawn");
         }
         return join_handle<T>(spawned);

@@ -19,7 +19,7 @@ struct timespec;
 
 struct tacet_executor_options {
     unsigned ring_entries;    /* operations queued between two submissions; 0: no ring, compute and timers only */
-    unsigned cq_entries;      /* completions the kernel holds without overflow; 0: 4096, or 4 times ring_entries */
+    unsigned cq_entries;      /* completions the kernel holds without overflow; 0: 1024, or twice the SQ's entries */
     unsigned timers_reserved; /* timers without further allocation; 0: 64 */
     bool accounting;          /* keep time accounts of tasks, ops and the executor */
     unsigned setup_flags_forbidden; /* IORING_SETUP_* never to be used, for diagnosis */

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CQ_ENTRIES_MIN 4096u
+#define CQ_ENTRIES_MIN 1024u
 
 static const struct {
     unsigned flags;
@@ -60,7 +60,7 @@ static void explain_refusal(const struct tacet_executor_options *options, tacet_
 static tacet_result open_ring(struct ring *ring, const struct tacet_executor_options *options, size_t *rung)
 {
     uint32_t sq_entries = next_power_of_two(options->ring_entries + RING_RESERVED_ENTRIES);
-    uint32_t cq_entries = options->cq_entries != 0 ? options->cq_entries : 4 * sq_entries;
+    uint32_t cq_entries = options->cq_entries != 0 ? options->cq_entries : 2 * sq_entries;
     if (options->cq_entries == 0 && cq_entries < CQ_ENTRIES_MIN)
         cq_entries = CQ_ENTRIES_MIN;
     tacet_result r = -EINVAL;

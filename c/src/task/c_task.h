@@ -9,6 +9,8 @@
 #ifndef TASK_C_TASK_H
 #define TASK_C_TASK_H
 
+#include "executor/executor.h"
+
 #include <tacet/op.h>
 #include <tacet/switcher_interface.h>
 #include <tacet/task.h>
@@ -31,8 +33,26 @@ static inline struct c_task *c_task_of(const struct tacet_task *task)
     return (struct c_task *)task;
 }
 
-/* 0 if the task, which must be the running one, may suspend here. Delivers a pending cancel. */
-tacet_result call_check(struct tacet_task *task);
+TACET_COLD tacet_result call_refuse_not_running(const struct tacet_task *task);
+
+/* 0 if the task, which must be the running one, may suspend here. */
+static inline tacet_result call_check_may_suspend(const struct tacet_task *task)
+{
+    if (TACET_UNLIKELY(task == NULL || task->state != TACET_TASK_RUNNING))
+        return call_refuse_not_running(task);
+    if (TACET_UNLIKELY(!executor_is_mine(executor_of(task->executor))))
+        return -EPERM;
+    if (TACET_UNLIKELY(task->switcher_ops->flags & (TACET_SWITCHER_CANNOT_SUSPEND | TACET_SWITCHER_FOREIGN)))
+        return -ENOTSUP;
+    return 0;
+}
+
+/* The same at a cancellation point: delivers a pending cancel. */
+static inline tacet_result call_check(struct tacet_task *task)
+{
+    tacet_result r = call_check_may_suspend(task);
+    return r < 0 ? r : tacet_task_take_cancel(task) ? -ECANCELED : 0;
+}
 
 struct tacet_op *call_op(struct tacet_task *task);
 tacet_result call_await(struct tacet_task *task, tacet_result started);
@@ -53,6 +73,11 @@ void task_settle(struct c_task *task);
 void task_abandon(struct tacet_task *task);
 
 /* Leaves the processor, in the way of the task's switcher. TACET_PENDING, or what the wait ended with. */
-tacet_result task_give_up(struct tacet_task *task);
+static inline tacet_result task_give_up(struct tacet_task *task)
+{
+    if (task->switcher_ops->flags & TACET_SWITCHER_SUSPENDS_BY_RETURNING)
+        return TACET_PENDING;
+    return task->switcher_ops->suspend(&c_task_of(task)->context);
+}
 
 #endif

@@ -11,45 +11,21 @@
 #include <tacet/time.h>
 
 /* The executor of a task that is not attached may be gone. */
-static TACET_COLD tacet_result refuse_not_running(const struct tacet_task *task)
+tacet_result call_refuse_not_running(const struct tacet_task *task)
 {
     if (task == NULL || task->state == TACET_TASK_IDLE || task->state == TACET_TASK_EXITED)
         return -EINVAL;
     return executor_is_mine(executor_of(task->executor)) ? -EINVAL : -EPERM;
 }
 
-static tacet_result check_may_suspend(struct tacet_task *task)
-{
-    if (TACET_UNLIKELY(task == NULL || task->state != TACET_TASK_RUNNING))
-        return refuse_not_running(task);
-    if (!executor_is_mine(executor_of(task->executor)))
-        return -EPERM;
-    if (task->switcher_ops->flags & (TACET_SWITCHER_CANNOT_SUSPEND | TACET_SWITCHER_FOREIGN))
-        return -ENOTSUP;
-    return 0;
-}
-
-tacet_result call_check(struct tacet_task *task)
-{
-    tacet_result r = check_may_suspend(task);
-    return r < 0 ? r : tacet_task_take_cancel(task) ? -ECANCELED : 0;
-}
-
 struct tacet_op *call_op_uncancelled(struct tacet_task *task)
 {
-    return check_may_suspend(task) == 0 ? &c_task_of(task)->op : NULL;
+    return call_check_may_suspend(task) == 0 ? &c_task_of(task)->op : NULL;
 }
 
 struct tacet_op *call_op(struct tacet_task *task)
 {
-    return check_may_suspend(task) == 0 && !(task->attention & TACET_TASK_CANCEL_PENDING) ? &c_task_of(task)->op : NULL;
-}
-
-tacet_result task_give_up(struct tacet_task *task)
-{
-    if (task->switcher_ops->flags & TACET_SWITCHER_SUSPENDS_BY_RETURNING)
-        return TACET_PENDING;
-    return task->switcher_ops->suspend(&c_task_of(task)->context);
+    return task != NULL && !(task->attention & TACET_TASK_CANCEL_PENDING) ? call_op_uncancelled(task) : NULL;
 }
 
 /* The op is in flight, and counted as initiated; from now on it is what the task waits for. */
@@ -70,7 +46,7 @@ tacet_result call_await(struct tacet_task *task, tacet_result started)
 
 tacet_result call_await_uncancelled(struct tacet_task *task, tacet_result started)
 {
-    tacet_result r = check_may_suspend(task);
+    tacet_result r = call_check_may_suspend(task);
     if (r == 0)
         r = started;
     return r < 0 ? r : await_op(task, &c_task_of(task)->op, NULL);
@@ -127,7 +103,7 @@ static tacet_result reap_this(struct tacet_task *task, struct tacet_op *op)
 
 tacet_result tacet_task_await(struct tacet_task *task, struct tacet_op *op)
 {
-    tacet_result r = check_may_suspend(task);
+    tacet_result r = call_check_may_suspend(task);
     if (r < 0)
         return r;
     if (op == NULL || op->state == TACET_OP_IDLE || op->tag != TACET_TAG_TASK || op->owner.task != task)
@@ -174,7 +150,7 @@ static struct tacet_op *reap_oldest(struct tacet_task *task, const struct tacet_
 
 tacet_result tacet_task_next_completed(struct tacet_task *task, struct tacet_op **op, uint64_t timeout_ns)
 {
-    tacet_result r = check_may_suspend(task);
+    tacet_result r = call_check_may_suspend(task);
     if (r < 0 || op == NULL)
         return r < 0 ? r : -EINVAL;
     struct tacet_op *timer = &c_task_of(task)->op;
@@ -227,7 +203,7 @@ tacet_result tacet_task_wait(struct tacet_task *self, struct tacet_task *other, 
         return -EINVAL;
     if (self == other)
         return -EDEADLK;
-    tacet_result r = check_may_suspend(self);
+    tacet_result r = call_check_may_suspend(self);
     if (r < 0)
         return r;
     if (other->executor != self->executor)

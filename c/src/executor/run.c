@@ -7,6 +7,7 @@
 #include "executor/executor.h"
 #include "op/op.h"
 #include "ring/completion.h"
+#include "switcher/exceptions.h"
 
 #include <tacet/time.h>
 
@@ -235,7 +236,11 @@ tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max
         run.deadline_ns = clock_add(executor->ring.ops->now(), clock_duration(timeout));
     executor->running = true;
     executor->stopping = false;
+    /* The caller may be handling an exception: what runs in here has exceptions of its own. */
+    void **exceptions = exceptions_of_thread(), *callers[2];
+    exceptions_move(callers, exceptions);
     tacet_result r = loop(executor, &run);
+    exceptions_move(exceptions, callers);
     shared->ready.nonempty &= ~TACET_READY_INTERRUPT;
     executor->running = false;
     int64_t done = items_max - run.items_left;

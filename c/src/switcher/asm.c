@@ -52,8 +52,8 @@ static void prepare(struct tacet_context *context, void (*entry)(void *argument)
     context->after = after;
     context->argument = argument;
     context->finished = false;
-    context->has_exceptions = false;
-    context->exception_globals = NULL;
+    context->exceptions[0] = context->exceptions[1] = NULL;
+    context->has_exceptions = true; /* so that the first resumption finds where the thread keeps them */
     char *top = context->stack.base + context->stack.bytes;
     struct first_frame *frame = (struct first_frame *)(void *)(top - sizeof *frame);
     *frame = (struct first_frame){
@@ -111,17 +111,15 @@ static TACET_NOINLINE void resume_with_exceptions(struct tacet_context *context,
     void *resumers[2];
     exceptions_move(resumers, globals);
     context->exception_globals = globals;
-    if (context->has_exceptions)
-        exceptions_move(globals, context->exceptions);
+    exceptions_move(globals, context->exceptions);
     context->has_exceptions = false;
     switch_to(context, value);
     exceptions_move(globals, resumers);
 }
 
-static inline void resume(struct tacet_context *context, int64_t value)
+static void resume(struct tacet_context *context, int64_t value)
 {
-    void **globals = context->exception_globals;
-    if (TACET_UNLIKELY(globals == NULL || context->has_exceptions || exceptions_any(globals)))
+    if (TACET_UNLIKELY(context->has_exceptions || exceptions_any(context->exception_globals)))
         resume_with_exceptions(context, value);
     else
         switch_to(context, value);
@@ -146,11 +144,15 @@ void tacet_asm_main(struct tacet_context *context)
     tacet_asm_finish(context);
 }
 
-/* tacet_stackful_run(), without its indirect call. */
+/* tacet_stackful_run() without its indirect call. The run loop handles no exception: it has set its caller's aside. */
 static void run(struct tacet_runnable *runnable)
 {
     struct tacet_task *task = tacet_task_resume(runnable);
-    resume(&c_task_of(task)->context, task->wake_result);
+    struct tacet_context *context = &c_task_of(task)->context;
+    if (TACET_UNLIKELY(context->has_exceptions))
+        resume_with_exceptions(context, task->wake_result);
+    else
+        switch_to(context, task->wake_result);
 }
 
 const struct tacet_switcher_ops tacet_asm_ops = {

@@ -19,7 +19,7 @@ static inline void **exceptions_of_thread(void)
 
 static inline bool exceptions_any(void *const *state)
 {
-    return state[0] != NULL || state[1] != NULL;
+    return ((uintptr_t)state[0] | (uintptr_t)state[1]) != 0;
 }
 
 static inline void exceptions_move(void **to, void **from)

@@ -203,13 +203,12 @@ TEST_CASE("no more than a semaphore allows are inside at once, and none is lost"
     std::mt19937 random(11);
     tacet_semaphore semaphore;
     tacet_semaphore_init(&semaphore, 3);
-    int inside = 0, most = 0, done = 0, cancelled = 0;
+    int inside = 0, most = 0, done = 0;
     std::vector<task> tasks;
-    std::vector<bool> holds(200);
-    for (std::size_t i = 0; i < holds.size(); i++) {
+    for (std::size_t i = 0; i < 200; i++) {
         const uint64_t nap = random() % 100000;
         tasks.emplace_back(suspending_switchers()[i % suspending_switchers().size()],
-                           std::vector<call>{[&, i](tacet_task* self) {
+                           std::vector<call>{[&](tacet_task* self) {
                                                  return tacet_semaphore_acquire(self, &semaphore);
                                              },
                                              [&](tacet_task*) -> tacet_result {
@@ -226,7 +225,7 @@ TEST_CASE("no more than a semaphore allows are inside at once, and none is lost"
     }
     CHECK(executor.run_until_idle() > 0);
     CHECK(most == 3);
-    CHECK(done + cancelled == 200);
+    CHECK(done == 200);
     CHECK(semaphore.available == 3);
 }
 

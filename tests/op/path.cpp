@@ -225,7 +225,8 @@ TEST_CASE("rename, link and symlink do what the system calls do", "[path]")
                                {"link", "new"},    {"file", "file"},  {"file", "a/b"},    {"file/x", "new"},
                                {"dangling", "new"}};
     std::vector<comparison> comparisons;
-    for (const auto& [from, to] : pairs) {
+    for (const path_pair& pair : pairs) {
+        const char *from = pair.from, *to = pair.to;
         const std::string names = std::string(from) + " " + to;
         for (const unsigned flags : {0u, 1u /* RENAME_NOREPLACE */, 2u /* RENAME_EXCHANGE */, 99u})
             comparisons.push_back(

@@ -28,12 +28,8 @@ public:
     nursery(const nursery&) = delete;
     nursery& operator=(const nursery&) = delete;
 
-    // Only an executor that goes away leaves children behind; they no longer know us.
-    ~nursery()
-    {
-        for (child* left = children_; left != nullptr; left = left->next)
-            left->parent = nullptr;
-    }
+    // Children are attached after us, so that an executor that goes away ends them before us.
+    ~nursery() { TACET_ASSERT(empty()); }
 
     bool empty() const noexcept { return children_ == nullptr; }
     std::exception_ptr& first_error() noexcept { return first_error_; }
@@ -155,8 +151,7 @@ private:
     static void abandoned(root& self) noexcept
     {
         child& left = of(self);
-        if (left.parent != nullptr)
-            left.parent->unlink(left);
+        left.parent->unlink(left);
         destroy(left);
     }
 

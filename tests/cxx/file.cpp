@@ -494,6 +494,16 @@ TEST_CASE("a file that dies open is closed", "[cxx][file]")
         executor.run_until_idle();
         CHECK(executor.stats().completed == 2);
     }
+    SECTION("in its task, opened with others at once")
+    {
+        tacet::executor executor;
+        auto dropping = []() -> tacet::task<> {
+            (void)co_await tacet::when_all(tacet::open("/dev/null", O_RDONLY), tacet::open("/dev/zero", O_RDONLY));
+        };
+        executor.run(dropping());
+        executor.run_until_idle();
+        CHECK(executor.stats().completed == 4);
+    }
     SECTION("between two runs, on the executor's thread")
     {
         tacet::executor executor;

@@ -301,6 +301,24 @@ TEST_CASE("a cancel of the awaiting task cancels the tasks, and waits for them",
     CHECK(failure_of([&] { handle.take(); }).code == std::errc::operation_canceled);
 }
 
+TEST_CASE("a second cancel of the awaiting task reaches its tasks, too", "[cxx][when_all]")
+{
+    tacet::executor executor;
+    auto stubborn = []() -> tacet::task<> {
+        for (int i = 0; i < 2; i++)
+            (void)co_await tacet::as_result(tacet::sleep_for(for_ever));
+    };
+    auto waiting = [&]() -> tacet::task<> { (void)co_await tacet::when_all(stubborn(), stubborn()); };
+    tacet::join_handle<> handle = executor.spawn(waiting());
+    let_settle(executor);
+    handle.cancel();
+    let_settle(executor);
+    CHECK_FALSE(handle.has_exited());
+    handle.cancel();
+    let_settle(executor);
+    CHECK(handle.has_exited());
+}
+
 TEST_CASE("when_all nests, and an inner error cancels only what is inside", "[cxx][when_all]")
 {
     tacet::executor executor;

@@ -504,10 +504,13 @@ void forbid_io_uring(int error)
 
 std::string refusal(int error)
 {
-    return in_child([&] {
+    std::string what = in_child([&] {
         forbid_io_uring(error);
         return failure_of([] { const tacet::executor executor; }).what;
     });
+    if (what.find("exception: seccomp") == 0)
+        SKIP("no seccomp filter may be installed here");
+    return what;
 }
 
 }
@@ -527,13 +530,16 @@ TEST_CASE("where io_uring is refused the message says why and what to do", "[cxx
 
 TEST_CASE("an executor without a ring works where io_uring is refused", "[cxx][executor]")
 {
-    CHECK(in_child([] {
-              forbid_io_uring(EPERM);
-              tacet::executor_options options;
-              options.ring_entries = 0;
-              tacet::executor executor(options);
-              return std::to_string(executor.run(giving(14)));
-          }) == "14");
+    const std::string value = in_child([] {
+        forbid_io_uring(EPERM);
+        tacet::executor_options options;
+        options.ring_entries = 0;
+        tacet::executor executor(options);
+        return std::to_string(executor.run(giving(14)));
+    });
+    if (value.find("exception: seccomp") == 0)
+        SKIP("no seccomp filter may be installed here");
+    CHECK(value == "14");
 }
 
 TEST_CASE("in the child of a fork every use of the executor is refused", "[cxx][executor]")

@@ -41,6 +41,14 @@ void check_failure(Make make, std::errc expected, const std::string& what)
     CHECK(result_error(make) == expected);
 }
 
+// Since Linux 6.9.
+bool ring_truncates()
+{
+    const tacet::executor executor;
+    return executor.config().find(" ftruncate") == std::string_view::npos &&
+           executor.config().find("=ftruncate") == std::string_view::npos;
+}
+
 std::string quoted(const std::string& path)
 {
     return '"' + path + '"';
@@ -127,13 +135,15 @@ TEST_CASE("allocate, truncate and stat agree on the size", "[cxx][file]")
     tacet::executor executor;
     auto working = [&]() -> tacet::task<> {
         tacet::file out = co_await tacet::open(folder / "a", O_RDWR | O_CREAT, 0600);
-        co_await out.allocate(0, 0, 10'000);
+        const tacet::result<void> allocated = co_await tacet::as_result(out.allocate(0, 0, 10'000));
         struct statx status = co_await out.stat();
-        CHECK(status.stx_size == 10'000);
-        const tacet::result<void> truncated = co_await tacet::as_result(out.truncate(123));
-        if (truncated.error() == std::errc::operation_not_supported)
-            co_return; // before Linux 6.9
-        CHECK(truncated.has_value());
+        if (allocated.has_value())
+            CHECK(status.stx_size == 10'000);
+        else // not every file system can
+            CHECK(allocated.error() == std::errc::operation_not_supported);
+        if (!ring_truncates())
+            co_return;
+        co_await out.truncate(123);
         status = co_await tacet::stat(folder / "a");
         CHECK(status.stx_size == 123);
         CHECK(S_ISREG(status.stx_mode));
@@ -226,7 +236,7 @@ TEST_CASE("readlink gives targets of any length whole", "[cxx][file]")
 {
     const scratch folder;
     tacet::executor executor;
-    for (const std::size_t length : {1, 255, 256, 257, 511, 512, 4000}) {
+    for (const std::size_t length : {1, 255, 256, 257, 511, 512, 1000}) {
         const std::string target(length, 'x');
         auto working = [&]() -> tacet::task<std::string> {
             co_await tacet::symlink(target, folder / "link");
@@ -292,14 +302,15 @@ TEST_CASE("errors of operations on an open file name the file", "[cxx][file]")
     std::vector<iovec> vectors = {{buffer.data(), buffer.size()}};
     using enum std::errc;
     const std::string name = quoted(path);
+    const std::errc truncated = ring_truncates() ? invalid_argument : operation_not_supported;
     check_failure([&] { return writing.read(bytes_of(buffer)); }, bad_file_descriptor, "read " + name);
     check_failure([&] { return reading.write(bytes_of(buffer)); }, bad_file_descriptor, "write " + name);
     check_failure([&] { return writing.readv(vectors); }, bad_file_descriptor, "readv " + name);
     check_failure([&] { return reading.writev(vectors); }, bad_file_descriptor, "writev " + name);
     check_failure([&] { return reading.allocate(0, 0, 10); }, bad_file_descriptor, "fallocate " + name);
     check_failure([&] { return writing.allocate(0, UINT64_MAX, 10); }, invalid_argument, "fallocate " + name);
-    check_failure([&] { return reading.truncate(1); }, invalid_argument, "ftruncate " + name);
-    check_failure([&] { return writing.truncate(UINT64_MAX); }, invalid_argument, "ftruncate " + name);
+    check_failure([&] { return reading.truncate(1); }, truncated, "ftruncate " + name);
+    check_failure([&] { return writing.truncate(UINT64_MAX); }, truncated, "ftruncate " + name);
     check_failure([&] { return reading.seek(1 << 20, SEEK_DATA); }, no_such_device_or_address, "seek " + name);
     check_failure([&] { return reading.read_directory(bytes_of(buffer)); }, not_a_directory, "read directory " + name);
     check_failure([&] { return tacet::readlink(tacet::at(reading)); }, no_such_file_or_directory, "readlink " + name);

@@ -105,7 +105,8 @@ public:
 
 } // namespace detail
 
-// Waits for a task that was spawned. Dropped, it leaves the task running. For the executor's thread.
+// Waits for a task that was spawned. Dropped, it leaves the task running; dropped after the task's end, it drops what the
+// task returned or threw. For the executor's thread.
 template <class T = void>
 class join_handle {
 public:
@@ -340,7 +341,8 @@ join_awaiter<T> join(join_handle<T> joined)
     return join_awaiter<T>(std::move(joined));
 }
 
-// The task that awaits this: for calls of the C interface.
+// The task that awaits this: for calls of the C interface that neither suspend it (-ENOTSUP) nor start operations for it,
+// which would outlive it.
 class [[nodiscard]] this_task_awaiter {
 public:
     this_task_awaiter() noexcept {}

@@ -114,6 +114,7 @@ struct promise_base {
     [[gnu::noinline]] static void end_root(tacet_task* task) noexcept
     {
         root* self = reinterpret_cast<root*>(task);
+        TACET_ASSERT(task->ops_initiated == 0 && "no operation outlives a coroutine's task");
         tacet_task_exit(task, 0);
         self->finished(*self);
     }

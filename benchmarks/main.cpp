@@ -45,7 +45,7 @@ void print_help()
                "options:\n"
                "  --json FILE       also write the figures to FILE (one document, or a list of them)\n"
                "  --quick           fewer and shorter repetitions, smaller files\n"
-               "  --repetitions N   at least 5; default 9, with --quick 5\n"
+               "  --repetitions N   at least 5; default 9, with --quick and for `copy` 5\n"
                "  --tacet-cp PATH   the program that `copy` measures (default: ../docs/examples/tacet-cp, as seen\n"
                "                    from this program)\n"
                "  --list            the names of the cases, one a line\n"
@@ -116,6 +116,7 @@ command_line parse(const std::vector<std::string_view>& arguments)
     if (line.options.quick)
         line.options.plan = bench::plan{.repetitions = 5, .slices = 8, .slice_ns = 1e6};
     line.options.plan.repetitions = repetitions.value_or(line.options.plan.repetitions);
+    line.options.copy_repetitions = repetitions.value_or(line.options.copy_repetitions);
     return line;
 }
 

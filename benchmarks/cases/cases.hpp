@@ -13,6 +13,7 @@ struct options {
     bool quick = false;
     std::string tacet_cp; // the program that the case `copy` measures
     bench::plan plan;
+    int copy_repetitions = 5; // each takes seconds
 };
 
 struct bench_case {

@@ -135,7 +135,7 @@ void time_in_turn(const job& job, const options& options, timing& subject, timin
 {
     time_copy(job, {options.tacet_cp});
     time_copy(job, {"cp", "-r", "-p"});
-    for (int repetition = 0; repetition < options.plan.repetitions; repetition++) {
+    for (int repetition = 0; repetition < options.copy_repetitions; repetition++) {
         const bool baseline_first = repetition % 2 != 0;
         if (baseline_first)
             baseline.repetitions.push_back(time_copy(job, {"cp", "-r", "-p"}));

@@ -31,17 +31,14 @@ private:
     std::vector<double> means_;
 };
 
-interval interval_of_a_reading()
+// What lies between two readings with nothing between them.
+void read_twice(interval& reading)
 {
-    interval reading;
-    for (int i = 0; i < 100; i++) {
-        for (int j = 0; j < batch; j++) {
-            const std::uint64_t first = tacet_ticks();
-            reading.add(first, tacet_ticks());
-        }
-        reading.end_batch();
+    for (int i = 0; i < batch; i++) {
+        const std::uint64_t first = tacet_ticks();
+        reading.add(first, tacet_ticks());
     }
-    return reading;
+    reading.end_batch();
 }
 
 struct intervals {
@@ -214,12 +211,13 @@ report run_single(const options& options)
     add("asm", std::make_unique<c_runner>(tacet_switcher_asm(), one_nop_on_own_stack), true);
 #endif
     const int batches = options.plan.repetitions * (options.quick ? 25 : 100);
+    interval reading;
     for (int i = 0; i < batches; i++) {
         throw_if_interrupted();
+        read_twice(reading);
         for (const auto& single : singles)
             single->run_batch();
     }
-    const interval reading = interval_of_a_reading();
     report report{"single", {}};
     for (const auto& single : singles)
         report.rows.push_back(single->result(reading));

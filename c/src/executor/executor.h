@@ -22,6 +22,7 @@ struct executor {
     bool stopping;                /* the present run is to return */
     uint64_t refused_since_ns;    /* since when the kernel takes nothing while nothing is in flight; 0: it does */
     uint64_t submitted_when_refused;
+    uint64_t control_words;       /* of the floating-point unit, as the present run found them */
     uint64_t items;
     uint64_t tick;                /* accounting: when the last resumption ended */
     uint64_t exit_tick;           /* accounting: when the task that was just resumed exited, or 0 */

@@ -7,6 +7,7 @@
 #include "executor/executor.h"
 #include "op/op.h"
 #include "ring/completion.h"
+#include "switcher/control_words.h"
 #include "switcher/exceptions.h"
 
 #include <tacet/time.h>
@@ -238,6 +239,7 @@ tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max
     executor->stopping = false;
     /* The caller may be handling an exception: what runs in here has exceptions of its own. */
     void **exceptions = exceptions_of_thread(), *callers[2];
+    executor->control_words = control_words();
     exceptions_move(callers, exceptions);
     tacet_result r = loop(executor, &run);
     exceptions_move(exceptions, callers);

@@ -49,6 +49,7 @@ struct ring {
     struct io_uring uring;             /* of the kernel's ring */
     int enter_fd;
     unsigned enter_flags;
+    int at_once;                       /* 0: submissions complete at once; below: waits until that is tried again */
     char description[256];
 };
 

@@ -7,6 +7,7 @@
  *
  * The usual way from the run loop to a task and back executes not one return: see asm_x86_64.S.
  */
+#include "switcher/control_words.h"
 #include "switcher/exceptions.h"
 #include "switcher/sanitizer.h"
 #include "switcher/switcher.h"
@@ -26,7 +27,7 @@ struct first_frame {
     uint64_t alignment[2]; /* of the stack at the call of tacet_asm_main */
 };
 
-void tacet_asm_resume(struct tacet_context *context, int64_t value);
+void tacet_asm_resume(struct tacet_context *context, int64_t value, uint64_t control_words);
 int64_t tacet_asm_suspend(struct tacet_context *context);
 __attribute__((noreturn)) void tacet_asm_finish(struct tacet_context *context);
 void tacet_asm_first_frame(void);
@@ -67,11 +68,11 @@ static void prepare(struct tacet_context *context, void (*entry)(void *argument)
 
 #ifdef HAS_ASAN
 
-static void switch_to(struct tacet_context *context, int64_t value)
+static void switch_to(struct tacet_context *context, int64_t value, uint64_t words)
 {
     struct sanitizer_switch state;
     sanitizer_before(&state, &context->stack, false);
-    tacet_asm_resume(context, value);
+    tacet_asm_resume(context, value, words);
     sanitizer_after(&state, NULL);
     if (context->finished)
         context->after(context->argument);
@@ -105,7 +106,7 @@ void tacet_asm_after(struct tacet_context *context)
 #endif
 
 /* An exception is being handled on one side or the other: each gets its own. */
-static TACET_NOINLINE void resume_with_exceptions(struct tacet_context *context, int64_t value)
+static TACET_NOINLINE void resume_with_exceptions(struct tacet_context *context, int64_t value, uint64_t words)
 {
     void **globals = exceptions_of_thread();
     void *resumers[2];
@@ -113,16 +114,16 @@ static TACET_NOINLINE void resume_with_exceptions(struct tacet_context *context,
     context->exception_globals = globals;
     exceptions_move(globals, context->exceptions);
     context->has_exceptions = false;
-    switch_to(context, value);
+    switch_to(context, value, words);
     exceptions_move(globals, resumers);
 }
 
 static void resume(struct tacet_context *context, int64_t value)
 {
     if (TACET_UNLIKELY(context->has_exceptions || exceptions_any(context->exception_globals)))
-        resume_with_exceptions(context, value);
+        resume_with_exceptions(context, value, control_words());
     else
-        switch_to(context, value);
+        switch_to(context, value, control_words());
 }
 
 static int64_t suspend(struct tacet_context *context)
@@ -144,15 +145,17 @@ void tacet_asm_main(struct tacet_context *context)
     tacet_asm_finish(context);
 }
 
-/* tacet_stackful_run() without its indirect call. The run loop handles no exception: it has set its caller's aside. */
+/* tacet_stackful_run() without its indirect call. The run loop handles no exception, and its
+ * control words are those of the run's beginning. */
 static void run(struct tacet_runnable *runnable)
 {
     struct tacet_task *task = tacet_task_resume(runnable);
     struct tacet_context *context = &c_task_of(task)->context;
+    uint64_t words = executor_of(task->executor)->control_words;
     if (TACET_UNLIKELY(context->has_exceptions))
-        resume_with_exceptions(context, task->wake_result);
+        resume_with_exceptions(context, task->wake_result, words);
     else
-        switch_to(context, task->wake_result);
+        switch_to(context, task->wake_result, words);
 }
 
 const struct tacet_switcher_ops tacet_asm_ops = {

@@ -9,8 +9,8 @@
  * Leaving is by a jump, not a return: the processor's return predictor knows only the stack that called. For the same
  * reason the callers in C end in a jump to these functions, so that no return is executed between two switches.
  *
- * The control words are loaded only where they differ: loading costs more than the rest of the switch. Of mxcsr only the
- * control bits count; the psABI lets a callee change the status bits.
+ * Reading the floating-point control words costs as much as all the rest of a switch, loading them next to nothing. So the
+ * resumer's are read once, by who calls (see control_words()), and only a context's own at each of its suspensions.
  */
 #if defined(__x86_64__)
 
@@ -36,25 +36,11 @@
     pushq %r15
     .cfi_adjust_cfa_offset 8
     .cfi_rel_offset r15, 0
-    subq $8, %rsp
-    .cfi_adjust_cfa_offset 8
-    stmxcsr 0(%rsp)
-    fnstcw 4(%rsp)
-    movl 0(%rsp), %edx
-    movzwl 4(%rsp), %ecx
 .endm
 
-/* edx, cx: the control words in force. */
 .macro restore_control_words
-    xorl 0(%rsp), %edx
-    andl $0xffc0, %edx
-    jnz 1f
-    cmpw 4(%rsp), %cx
-    je 2f
-1:
     ldmxcsr 0(%rsp)
     fldcw 4(%rsp)
-2:
     addq $8, %rsp
     .cfi_adjust_cfa_offset -8
 .endm
@@ -101,9 +87,12 @@
     .size \name, . - \name
 .endm
 
-/* void tacet_asm_resume(struct tacet_context *context, int64_t value): rax = value on the context's side. */
+/* void tacet_asm_resume(struct tacet_context *context, int64_t value, uint64_t control_words)
+ * rax = value on the context's side; control_words: the resumer's, as they lie on the stack. */
     begin tacet_asm_resume
     save_registers
+    pushq %rdx
+    .cfi_adjust_cfa_offset 8
     movq %rsp, 8(%rdi)
     movq 0(%rdi), %rsp
     movq %rsi, %rax
@@ -115,6 +104,10 @@
 /* int64_t tacet_asm_suspend(struct tacet_context *context) */
     begin tacet_asm_suspend
     save_registers
+    subq $8, %rsp
+    .cfi_adjust_cfa_offset 8
+    stmxcsr 0(%rsp)
+    fnstcw 4(%rsp)
     movq %rsp, 0(%rdi)
     movq 8(%rdi), %rsp
     restore_control_words
@@ -133,10 +126,7 @@
     .cfi_offset r13, -40
     .cfi_offset r14, -48
     .cfi_offset r15, -56
-    ldmxcsr 0(%rsp)
-    fldcw 4(%rsp)
-    addq $8, %rsp
-    .cfi_adjust_cfa_offset -8
+    restore_control_words
     restore_registers
     jmp tacet_asm_after
     end tacet_asm_finish

@@ -127,10 +127,8 @@ public:
 
     value_type await_resume()
     {
-        if (op_.result < 0) [[unlikely]] {
-            note_failure();
-            throw_error(op_.result, request_.describe());
-        }
+        if (op_.result < 0) [[unlikely]]
+            throw_failure();
         return request_.value(taken());
     }
 
@@ -170,6 +168,11 @@ private:
         else
             return op_.result;
     }
+    [[noreturn, gnu::noinline, gnu::cold]] void throw_failure()
+    {
+        note_failure();
+        throw_error(op_.result, request_.describe());
+    }
     void note_failure()
     {
         if constexpr (requires { request_.failed(op_.result); })
@@ -203,7 +206,7 @@ public:
     value_type await_resume()
     {
         if (result_ < 0) [[unlikely]]
-            throw_error(result_, request_.describe());
+            throw_failure();
         return request_.value(result_);
     }
 
@@ -218,6 +221,8 @@ public:
     }
 
 private:
+    [[noreturn, gnu::noinline, gnu::cold]] void throw_failure() const { throw_error(result_, request_.describe()); }
+
     Request request_;
     tacet_result result_ = 0;
 };

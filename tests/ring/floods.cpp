@@ -138,6 +138,84 @@ TEST_CASE("two thousand pending reads are cancelled, one by one or with their ex
     CHECK(cancelled == 2000);
 }
 
+TEST_CASE("a cancelled op may be freed by its callback, however the two completions are spread", "[flood]")
+{
+    reset_counts();
+    executor executor(scarce(GENERATE(1u, 2u, 8u)));
+    support::pipe pipe;
+    const tacet_file reader = pipe.reader();
+    char byte;
+    std::vector<tacet_op*> reads;
+    const auto count_and_free = [](tacet_op* op) {
+        count(op);
+        delete op;
+    };
+    const auto make = [&] {
+        tacet_op* op = new tacet_op();
+        REQUIRE(tacet_op_init_callback(op, executor, count_and_free, TACET_PRIORITY_NORMAL) == 0);
+        return op;
+    };
+    for (int i = 0; i < 500; i++) {
+        reads.push_back(make());
+        REQUIRE(tacet_file_read_start(reads.back(), nullptr, &reader, &byte, 1, 0) == 0);
+    }
+    for (std::size_t i = 0; i < reads.size(); i++) {
+        CHECK(tacet_op_cancel(reads[i]) == 0);
+        if (i % 3 == 0) /* so that a full queue ends now here, now there */
+            REQUIRE(tacet_nop_start(make(), nullptr) == 0);
+        if (i % 7 == 0)
+            CHECK(tacet_executor_run(executor, 1, &no_time) >= -ETIME);
+    }
+    CHECK(executor.run_until_idle() > 0);
+    CHECK(ended == 667);
+    CHECK(cancelled == 500);
+}
+
+TEST_CASE("an op that ended before its cancel is not delivered before the cancel has ended too", "[flood]")
+{
+    reset_counts();
+    tacet_executor_options options = scarce(1);
+    options.setup_flags_forbidden = IORING_SETUP_DEFER_TASKRUN; /* completions come of themselves */
+    executor executor(options);
+    support::pipe pipe;
+    const tacet_file reader = pipe.reader();
+    char byte;
+    std::vector<tacet_op*> reads(8); /* as many as the completion queue holds: their cancels overflow */
+    for (tacet_op*& op : reads) {
+        op = new tacet_op();
+        const auto count_and_free = [](tacet_op* self) {
+            count(self);
+            delete self;
+        };
+        REQUIRE(tacet_op_init_callback(op, executor, count_and_free, TACET_PRIORITY_NORMAL) == 0);
+        REQUIRE(tacet_file_read_start(op, nullptr, &reader, &byte, 1, 0) == 0);
+    }
+    CHECK(tacet_executor_run(executor, 1, &no_time) == -ETIME);
+    for (std::size_t i = 0; i < reads.size(); i++)
+        pipe.write("x");
+    for (tacet_op* op : reads)
+        CHECK(tacet_op_cancel(op) == 0);
+    CHECK(executor.run_until_idle() == 8);
+    CHECK(ended == 8);
+    CHECK(bytes_read == 8);
+}
+
+TEST_CASE("a task that does nothing but yield keeps no completion away, not even an overflowed one", "[flood]")
+{
+    reset_counts();
+    tacet_executor_options options = scarce(1);
+    options.setup_flags_forbidden = GENERATE(0u, unsigned{IORING_SETUP_DEFER_TASKRUN});
+    executor executor(options);
+    pending_reads reads(executor, 100);
+    CHECK(tacet_executor_run(executor, 1, &no_time) == -ETIME);
+    task yields(suspending_switchers()[0],
+                std::vector<call>(20000, [](tacet_task* self) { return ended < 100 ? tacet_yield(self) : 0; }));
+    yields.attach(executor);
+    reads.pipe.write(std::string(100, 'x'));
+    CHECK(executor.run_until([] { return ended == 100; }));
+    CHECK_FALSE(tacet_task_has_exited(yields));
+}
+
 TEST_CASE("tasks by the thousand wait on a ring of one, and are cancelled", "[flood]")
 {
     executor executor(scarce(1));

@@ -40,7 +40,7 @@ struct tacet_context {
     void *resumer_stack_pointer;      /* valid while it runs */
     void **exception_globals;         /* the C++ runtime's {caught, uncaught} of this thread; since the first resumption */
     void *exceptions[2];              /* the context's own, while suspended */
-    bool has_exceptions;              /* they are to be put in force: not both zero, or the first resumption */
+    bool has_exceptions;              /* they are not both zero */
     bool finished;
     struct tacet_switcher *switcher;
     struct tacet_stack stack;

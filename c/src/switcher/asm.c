@@ -53,8 +53,8 @@ static void prepare(struct tacet_context *context, void (*entry)(void *argument)
     context->after = after;
     context->argument = argument;
     context->finished = false;
-    context->exceptions[0] = context->exceptions[1] = NULL;
-    context->has_exceptions = true; /* so that the first resumption finds where the thread keeps them */
+    context->exception_globals = NULL;
+    context->has_exceptions = false;
     char *top = context->stack.base + context->stack.bytes;
     struct first_frame *frame = (struct first_frame *)(void *)(top - sizeof *frame);
     *frame = (struct first_frame){
@@ -111,8 +111,8 @@ static TACET_NOINLINE void resume_with_exceptions(struct tacet_context *context,
     void **globals = exceptions_of_thread();
     void *resumers[2];
     exceptions_move(resumers, globals);
-    context->exception_globals = globals;
-    exceptions_move(globals, context->exceptions);
+    if (context->has_exceptions)
+        exceptions_move(globals, context->exceptions);
     context->has_exceptions = false;
     switch_to(context, value, words);
     exceptions_move(globals, resumers);
@@ -120,7 +120,7 @@ static TACET_NOINLINE void resume_with_exceptions(struct tacet_context *context,
 
 static void resume(struct tacet_context *context, int64_t value)
 {
-    if (TACET_UNLIKELY(context->has_exceptions || exceptions_any(context->exception_globals)))
+    if (TACET_UNLIKELY(context->has_exceptions || exceptions_any(exceptions_of_thread())))
         resume_with_exceptions(context, value, control_words());
     else
         switch_to(context, value, control_words());
@@ -139,6 +139,7 @@ static int64_t suspend(struct tacet_context *context)
 void tacet_asm_main(struct tacet_context *context)
 {
     sanitizer_after(NULL, &context->resumer_stack);
+    context->exception_globals = exceptions_of_thread();
     context->entry(context->argument);
     context->finished = true;
     sanitizer_before(NULL, &context->resumer_stack, true);

@@ -53,7 +53,10 @@ static const uint8_t tacet_task_successors[TACET_TASK_STATE_COUNT] = {
     /* EXITED */ 1 << TACET_TASK_PENDING,
 };
 
-/* See tacet_task_init(). */
+/*
+ * See tacet_task_init(). What a resumption and an await touch stands in the first 64 bytes, what attaching and exiting
+ * touch besides in the next; tasks are aligned to 64 bytes where we allocate them.
+ */
 struct tacet_task {
     struct tacet_runnable runnable;
     struct tacet_executor *executor;            /* since attach */
@@ -64,18 +67,20 @@ struct tacet_task {
     uint8_t attention;                          /* bits of enum tacet_task_attention; 0: it suspends the short way */
     uint16_t ioprio;                            /* for the SQE; 0 is the default class */
     uint16_t at_once;                           /* counts awaits that did not go through the loop; wraps */
-    void *context;                              /* the coroutine's handle; a C task's struct tacet_context */
+    void *context;                              /* the coroutine's handle */
     void (*on_cancel)(struct tacet_task *task); /* ends the wait, now or by a later completion; NULL: cannot */
-    void *waiting_for;                          /* the op, TACET_ANY_OP, the semaphore, the task ... */
-    tacet_result wake_result;                   /* what the wait ended with */
-    struct tacet_list_node wait_node;           /* in the list of what it waits for */
+    void *waiting_for;                          /* the op, the list of completed ops, the semaphore, the task ... */
+
     struct tacet_list_node attached_node;       /* in the executor's list of tasks */
-    struct tacet_list_node *waiters;            /* a ring of the wait_nodes of those that wait for its exit, or NULL */
-    struct tacet_op *completed;                 /* a ring of ops to be reaped, by its newest, or NULL */
-    uint32_t ops_initiated;                     /* started, not completed, and not what it waits for */
-    tacet_result result;
     const struct tacet_switcher_ops *switcher_ops;
     struct tacet_task_ticks *ticks;             /* NULL unless its executor keeps time accounts */
+    struct tacet_list_node *waiters;            /* a ring of the wait_nodes of those that wait for its exit, or NULL */
+    struct tacet_op *completed;                 /* a ring of ops to be reaped, by its newest, or NULL */
+    tacet_result result;
+    uint32_t ops_initiated;                     /* started, not completed, and not what it waits for */
+
+    tacet_result wake_result;                   /* what the wait ended with */
+    struct tacet_list_node wait_node;           /* in the list of what it waits for */
 };
 
 /* Makes a task that can be attached. Field by field: a fifth of the time of spawning a coroutine was the zeroing. */

@@ -39,7 +39,7 @@ public:
     static frame_pool& current()
     {
         if (current_ == nullptr) [[unlikely]]
-            enter_thread();
+            return enter_thread();
         return *current_;
     }
 
@@ -154,17 +154,18 @@ private:
             put(::new (slab + sizeof(slab_header) + count * bytes) block{}, size_class);
     }
 
-    [[gnu::noinline]] static void enter_thread()
+    [[gnu::noinline]] static frame_pool& enter_thread()
     {
         thread_local thread_end at_end;
         (void)at_end;
         const std::lock_guard lock(orphans_mutex_);
-        if (orphans_ != nullptr) {
-            current_ = orphans_;
-            orphans_ = current_->next_orphan_;
-        } else {
-            current_ = new frame_pool;
-        }
+        frame_pool* taken = orphans_;
+        if (taken != nullptr)
+            orphans_ = taken->next_orphan_;
+        else
+            taken = new frame_pool;
+        current_ = taken;
+        return *taken;
     }
 
     static inline constinit thread_local frame_pool* current_ = nullptr;

@@ -26,10 +26,13 @@ TEST_CASE("a result has a value or an error", "[cxx][result]")
     CHECK_FALSE(bad.has_value());
     CHECK(bad.error() == std::errc::no_space_on_device);
     CHECK(bad.value_or(7) == 7);
-    CHECK(std::move(good).value_or(7) == 6);
-    const tacet::result<std::string> text = std::string("text");
+    CHECK(good.value_or(7) == 6);
+    tacet::result<std::string> text = std::string("text");
     CHECK(text->size() == 4);
     CHECK(text.value() == "text");
+    CHECK(std::move(text).value_or("other") == "text");
+    tacet::result<std::string> none = failed(std::errc::io_error);
+    CHECK(std::move(none).value_or("other") == "other");
 }
 
 TEST_CASE("a result moves what only moves", "[cxx][result]")
@@ -43,7 +46,7 @@ TEST_CASE("a result moves what only moves", "[cxx][result]")
 
 TEST_CASE("value() of a result without one throws its error", "[cxx][result]")
 {
-    tacet::result<int> bad = failed(std::errc::io_error);
+    tacet::result<std::string> bad = failed(std::errc::io_error);
     const tacet::result<void> nothing = failed(std::errc::io_error);
     CHECK_THROWS(bad.value());
     CHECK_THROWS(std::move(bad).value());

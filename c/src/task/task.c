@@ -9,9 +9,6 @@
 
 #include <linux/ioprio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define CACHE_LINE 64
 
 tacet_result tacet_task_create(struct tacet_task **task, struct tacet_switcher *switcher,
                                const struct tacet_task_options *options)
@@ -22,10 +19,9 @@ tacet_result tacet_task_create(struct tacet_task **task, struct tacet_switcher *
     *task = NULL;
     if (options == NULL)
         options = &defaults;
-    struct c_task *c_task = aligned_alloc(CACHE_LINE, (sizeof *c_task + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+    struct c_task *c_task = calloc(1, sizeof *c_task);
     if (c_task == NULL)
         return -ENOMEM;
-    memset(c_task, 0, sizeof *c_task);
     tacet_task_init(&c_task->task, switcher->ops, switcher->ops->run);
     c_task->switcher = switcher;
     c_task->name = options->name;

@@ -55,7 +55,7 @@ static const uint8_t tacet_task_successors[TACET_TASK_STATE_COUNT] = {
 
 /*
  * See tacet_task_init(). What a resumption and an await touch stands in the first 64 bytes, what attaching and exiting
- * touch besides in the next; tasks are aligned to 64 bytes where we allocate them.
+ * touch besides in the next.
  */
 struct tacet_task {
     struct tacet_runnable runnable;

@@ -95,7 +95,7 @@ TEST_CASE("io_uring_register refused: the ring works without what needs it", "[r
               if (!refuse(SYS_io_uring_register, EPERM))
                   return no_filter;
               tacet_executor* executor = nullptr;
-              if (tacet_executor_create(&executor, nullptr) != 0)
+              if (create_patiently(&executor, nullptr) != 0)
                   return 1;
               if (std::strstr(tacet_executor_config(executor), "registered_fd=no") == nullptr)
                   return 2;
@@ -119,7 +119,7 @@ TEST_CASE("io_uring_enter refused in mid-life: run returns the error, and the ex
         SKIP("no seccomp filter may be installed here");
     CHECK(in_child([] {
               tacet_executor* executor = nullptr;
-              if (tacet_executor_create(&executor, nullptr) != 0)
+              if (create_patiently(&executor, nullptr) != 0)
                   return 1;
               if (!refuse(SYS_io_uring_enter, EPERM))
                   return no_filter;

@@ -64,6 +64,16 @@ static tacet_executor_options options_of(const ring_kind& ring, bool accounting)
     return options;
 }
 
+tacet_result create_patiently(tacet_executor** executor, const tacet_executor_options* options)
+{
+    tacet_result r = tacet_executor_create(executor, options);
+    for (int tries = 0; r == -ENOMEM && tries < 500; tries++) {
+        ::usleep(10000);
+        r = tacet_executor_create(executor, options);
+    }
+    return r;
+}
+
 executor::executor(const ring_kind& ring, bool accounting) : executor(options_of(ring, accounting)) {}
 
 executor::executor(const tacet_executor_options& options)
@@ -72,7 +82,7 @@ executor::executor(const tacet_executor_options& options)
     tacet_executor_options explained = options;
     explained.message = message;
     explained.message_bytes = sizeof message;
-    const tacet_result r = tacet_executor_create(&handle_, &explained);
+    const tacet_result r = create_patiently(&handle_, &explained);
     INFO(message);
     REQUIRE(r == 0);
 }

@@ -44,6 +44,12 @@ const std::vector<switcher_kind>& suspending_switchers();
 
 inline const ring_kind default_ring = {"io_uring of 256", 256, 0};
 
+/*
+ * Creates an executor. The kernel gives the memory of rings that have gone back late, and till then it counts against the
+ * locked-memory limit of an ordinary user: so -ENOMEM is tried again for a while.
+ */
+tacet_result create_patiently(tacet_executor** executor, const tacet_executor_options* options);
+
 /* An executor, destroyed at the end of the scope. */
 class executor {
 public:

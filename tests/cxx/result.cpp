@@ -30,9 +30,11 @@ TEST_CASE("a result has a value or an error", "[cxx][result]")
     tacet::result<std::string> text = std::string("text");
     CHECK(text->size() == 4);
     CHECK(text.value() == "text");
-    CHECK(std::move(text).value_or("other") == "text");
+    const std::string moved = std::move(text).value_or("other");
+    CHECK(moved == "text");
     tacet::result<std::string> none = failed(std::errc::io_error);
-    CHECK(std::move(none).value_or("other") == "other");
+    const std::string other = std::move(none).value_or("other");
+    CHECK(other == "other");
 }
 
 TEST_CASE("a result moves what only moves", "[cxx][result]")

@@ -23,7 +23,7 @@
 #define TACET_COLD __attribute__((cold, noinline))
 #define TACET_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define TACET_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-#define TACET_CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define TACET_CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 /*
  * Assertions guard what the caller promised and what we promise ourselves, never what the world may do. A build without
@@ -33,8 +33,7 @@
 #define TACET_CHECKS 0
 #endif
 #if TACET_CHECKS >= 1
-#define TACET_ASSERT(condition)                                                                                        \
-    ((condition) ? (void)0 : tacet_assertion_failed(#condition, __FILE__, __LINE__))
+#define TACET_ASSERT(condition) ((condition) ? (void)0 : tacet_assertion_failed(#condition, __FILE__, __LINE__))
 #else
 #define TACET_ASSERT(condition) ((void)sizeof((condition) ? 1 : 0))
 #endif

@@ -23,7 +23,7 @@ struct tacet_executor_options {
     unsigned timers_reserved; /* timers without further allocation; 0: 64 */
     bool accounting;          /* keep time accounts of tasks, ops and the executor */
     unsigned setup_flags_forbidden; /* IORING_SETUP_* never to be used, for diagnosis */
-    char *message;            /* where create explains a failure, may be NULL */
+    char *message;                  /* where create explains a failure, may be NULL */
     size_t message_bytes;
 };
 
@@ -64,21 +64,21 @@ TACET_EXPORT tacet_result tacet_executor_cancel_all(struct tacet_executor *execu
 TACET_EXPORT struct tacet_task *tacet_executor_current(const struct tacet_executor *executor);
 
 struct tacet_executor_stats {
-    uint64_t items;        /* resumptions and callbacks since creation */
-    uint64_t enters;       /* system calls to submit and to wait */
-    uint64_t submitted;    /* operations given to the kernel */
-    uint64_t completed;    /* completions taken from it */
-    uint64_t in_flight;    /* operations with the kernel, or queued for it */
-    uint64_t cq_overflows; /* times that the kernel held completions back for want of room */
+    uint64_t items;               /* resumptions and callbacks since creation */
+    uint64_t enters;              /* system calls to submit and to wait */
+    uint64_t submitted;           /* operations given to the kernel */
+    uint64_t completed;           /* completions taken from it */
+    uint64_t in_flight;           /* operations with the kernel, or queued for it */
+    uint64_t cq_overflows;        /* times that the kernel held completions back for want of room */
     uint64_t submissions_refused; /* times that it had no memory for them (EAGAIN, EBUSY) */
-    uint64_t timers;       /* sleeping ops */
+    uint64_t timers;              /* sleeping ops */
     uint64_t attached, pending_or_ready, running, suspended;
     uint64_t ticks_in_tasks, ticks_in_ring, ticks_asleep; /* 0 without time accounting */
 };
 
 /* Walks the ready queue. -EINVAL: NULL. */
 TACET_EXPORT tacet_result tacet_executor_get_stats(const struct tacet_executor *executor,
-                                               struct tacet_executor_stats *stats);
+                                                   struct tacet_executor_stats *stats);
 
 /* One line: version, ring, its size and flags, operations that the kernel lacks. Lives as long as the executor. */
 TACET_EXPORT const char *tacet_executor_config(const struct tacet_executor *executor);

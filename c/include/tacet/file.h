@@ -25,8 +25,8 @@ struct timespec;
 
 struct tacet_file {
     int fd;
-    unsigned flags;  /* as it was opened: O_... */
-    int sync_error;  /* a failed sync, negative: it stays failed */
+    unsigned flags; /* as it was opened: O_... */
+    int sync_error; /* a failed sync, negative: it stays failed */
 };
 
 /* A descriptor that is open already becomes a file; it is not duplicated. -EBADF: negative. */
@@ -94,11 +94,9 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_read(struct tacet_task *tas
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_write(struct tacet_task *task, const struct tacet_file *file,
                                                            const void *buffer, size_t bytes, uint64_t offset);
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_readv(struct tacet_task *task, const struct tacet_file *file,
-                                                           const struct iovec *vectors, size_t count,
-                                                           uint64_t offset);
+                                                           const struct iovec *vectors, size_t count, uint64_t offset);
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_writev(struct tacet_task *task, const struct tacet_file *file,
-                                                            const struct iovec *vectors, size_t count,
-                                                            uint64_t offset);
+                                                            const struct iovec *vectors, size_t count, uint64_t offset);
 
 /*
  * fsync(2), fdatasync(2). The suspending forms keep a failure of the sync itself in file->sync_error and return it ever
@@ -148,10 +146,9 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_path_symlink_start(struct tacet_
                                                                    const char *target, const struct tacet_file *dir,
                                                                    const char *path);
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_path_link_start(struct tacet_op *op, struct tacet_task *task,
-                                                                const struct tacet_file *old_dir,
-                                                                const char *old_path,
-                                                                const struct tacet_file *new_dir,
-                                                                const char *new_path, int flags);
+                                                                const struct tacet_file *old_dir, const char *old_path,
+                                                                const struct tacet_file *new_dir, const char *new_path,
+                                                                int flags);
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_path_rename(struct tacet_task *task, const struct tacet_file *old_dir,
                                                             const char *old_path, const struct tacet_file *new_dir,
                                                             const char *new_path, unsigned flags);

@@ -31,8 +31,8 @@ TACET_EXPORT struct tacet_switcher *tacet_switcher_stackless(void);
 TACET_EXPORT struct tacet_switcher *tacet_switcher_asm(void);
 
 struct tacet_switcher_options {
-    size_t stack_bytes;       /* of tasks that ask for 0; 0: 64 KiB */
-    size_t pooled_bytes_max;  /* free stacks above that give their memory back to the system; 0: 64 MiB */
+    size_t stack_bytes;      /* of tasks that ask for 0; 0: 64 KiB */
+    size_t pooled_bytes_max; /* free stacks above that give their memory back to the system; 0: 64 MiB */
 };
 
 /*

@@ -36,11 +36,11 @@ struct tacet_stack {
 };
 
 struct tacet_context {
-    void *stack_pointer;              /* valid while suspended */
-    void *resumer_stack_pointer;      /* valid while it runs */
-    void **exception_globals;         /* the C++ runtime's {caught, uncaught} of this thread; since the first resumption */
-    void *exceptions[2];              /* the context's own, while suspended */
-    bool has_exceptions;              /* they are not both zero */
+    void *stack_pointer;         /* valid while suspended */
+    void *resumer_stack_pointer; /* valid while it runs */
+    void **exception_globals;    /* the C++ runtime's {caught, uncaught} of this thread; since the first resumption */
+    void *exceptions[2];         /* the context's own, while suspended */
+    bool has_exceptions;         /* they are not both zero */
     bool finished;
     struct tacet_switcher *switcher;
     struct tacet_stack stack;

@@ -22,8 +22,8 @@ extern "C" {
 typedef tacet_result tacet_task_body(struct tacet_task *task, void *arg);
 
 struct tacet_task_options {
-    const char *name;   /* for messages and debuggers; not copied; may be NULL */
-    size_t stack_bytes; /* for switchers with stacks; 0: the switcher's */
+    const char *name;               /* for messages and debuggers; not copied; may be NULL */
+    size_t stack_bytes;             /* for switchers with stacks; 0: the switcher's */
     void (*destroy_arg)(void *arg); /* called with the body's arg when the task is destroyed; may be NULL */
 };
 

@@ -64,8 +64,8 @@ static tacet_result check_options(const struct tacet_executor_options *options)
     if (options->ring_entries <= ENTRIES_MAX && options->cq_entries <= 2 * ENTRIES_MAX &&
         options->timers_reserved <= ENTRIES_MAX * 16)
         return 0;
-    message_set(options, "executor options: at most %u ring entries, %u completions and %u reserved timers", ENTRIES_MAX,
-                2 * ENTRIES_MAX, ENTRIES_MAX * 16);
+    message_set(options, "executor options: at most %u ring entries, %u completions and %u reserved timers",
+                ENTRIES_MAX, 2 * ENTRIES_MAX, ENTRIES_MAX * 16);
     return -EINVAL;
 }
 

@@ -17,15 +17,15 @@ struct executor {
     struct executor *next_here;   /* in the list of the thread's living executors */
     struct ring ring;
     struct timers timers;
-    bool running;                 /* inside run */
-    bool closing;                 /* being destroyed: nothing is started any more */
-    bool stopping;                /* the present run is to return */
-    uint64_t refused_since_ns;    /* since when the kernel takes nothing while nothing is in flight; 0: it does */
+    bool running;              /* inside run */
+    bool closing;              /* being destroyed: nothing is started any more */
+    bool stopping;             /* the present run is to return */
+    uint64_t refused_since_ns; /* since when the kernel takes nothing while nothing is in flight; 0: it does */
     uint64_t submitted_when_refused;
-    uint64_t control_words;       /* of the floating-point unit, as the present run found them */
+    uint64_t control_words; /* of the floating-point unit, as the present run found them */
     uint64_t items;
-    uint64_t tick;                /* accounting: when the last resumption ended */
-    uint64_t exit_tick;           /* accounting: when the task that was just resumed exited, or 0 */
+    uint64_t tick;      /* accounting: when the last resumption ended */
+    uint64_t exit_tick; /* accounting: when the task that was just resumed exited, or 0 */
     uint64_t ticks_in_tasks, ticks_in_ring, ticks_asleep;
     char config[384];
 };

@@ -124,8 +124,7 @@ tacet_result tacet_file_truncate_start(struct tacet_op *op, struct tacet_task *t
     struct io_uring_sqe *sqe;
     tacet_result r = file == NULL ? -EINVAL : tacet_op_start_begin(op, task, TACET_OPCODE_FTRUNCATE, &sqe);
     return r < 0 ? r
-                 : tacet_op_start(op, task, TACET_OPCODE_FTRUNCATE, sqe,
-                                  tacet_prepare_ftruncate(sqe, file->fd, bytes));
+                 : tacet_op_start(op, task, TACET_OPCODE_FTRUNCATE, sqe, tacet_prepare_ftruncate(sqe, file->fd, bytes));
 }
 
 tacet_result tacet_path_rename_start(struct tacet_op *op, struct tacet_task *task, const struct tacet_file *old_dir,
@@ -206,8 +205,8 @@ tacet_result tacet_file_read(struct tacet_task *task, const struct tacet_file *f
     return call_await(task, tacet_file_read_start(call_op(task), task, file, buffer, bytes, offset));
 }
 
-tacet_result tacet_file_write(struct tacet_task *task, const struct tacet_file *file, const void *buffer,
-                              size_t bytes, uint64_t offset)
+tacet_result tacet_file_write(struct tacet_task *task, const struct tacet_file *file, const void *buffer, size_t bytes,
+                              uint64_t offset)
 {
     return call_await(task, tacet_file_write_start(call_op(task), task, file, buffer, bytes, offset));
 }
@@ -266,8 +265,7 @@ tacet_result tacet_file_truncate(struct tacet_task *task, const struct tacet_fil
 tacet_result tacet_path_rename(struct tacet_task *task, const struct tacet_file *old_dir, const char *old_path,
                                const struct tacet_file *new_dir, const char *new_path, unsigned flags)
 {
-    return call_await(task,
-                      tacet_path_rename_start(call_op(task), task, old_dir, old_path, new_dir, new_path, flags));
+    return call_await(task, tacet_path_rename_start(call_op(task), task, old_dir, old_path, new_dir, new_path, flags));
 }
 
 tacet_result tacet_path_unlink(struct tacet_task *task, const struct tacet_file *dir, const char *path, int flags)

@@ -4,7 +4,7 @@
 
 #include <tacet/executor.h>
 
-__attribute__((format(printf, 2, 3))) void message_set(const struct tacet_executor_options *options,
-                                                       const char *format, ...);
+__attribute__((format(printf, 2, 3))) void message_set(const struct tacet_executor_options *options, const char *format,
+                                                       ...);
 
 #endif

@@ -36,20 +36,20 @@ struct ring {
     const struct ring_ops *ops;
     struct tacet_submission_queue *sq; /* the executor's */
     uint32_t sq_entries;
-    uint32_t sq_users;                 /* those that users may fill */
+    uint32_t sq_users; /* those that users may fill */
 
     struct io_uring_cqe *cqes;
     uint32_t *cq_head, *cq_tail;
     uint32_t cq_mask;
-    const uint32_t *sq_flags;          /* IORING_SQ_TASKRUN, IORING_SQ_CQ_OVERFLOW */
+    const uint32_t *sq_flags; /* IORING_SQ_TASKRUN, IORING_SQ_CQ_OVERFLOW */
 
     uint64_t enters, submitted, completed, cq_overflows, refused;
-    uint64_t supported[4];             /* a bit an opcode */
+    uint64_t supported[4]; /* a bit an opcode */
 
-    struct io_uring uring;             /* of the kernel's ring */
+    struct io_uring uring; /* of the kernel's ring */
     int enter_fd;
     unsigned enter_flags;
-    int at_once;                       /* 0: submissions complete at once; below: waits until that is tried again */
+    int at_once; /* 0: submissions complete at once; below: waits until that is tried again */
     char description[256];
 };
 

@@ -41,15 +41,18 @@ static void explain_refusal(const struct tacet_executor_options *options, tacet_
 {
     switch (-r) {
     case EPERM:
-        message_set(options, "io_uring is refused: it is switched off (sysctl kernel.io_uring_disabled; set it to 0), or "
-                             "a seccomp filter forbids it (containers: allow io_uring_setup, io_uring_enter and "
-                             "io_uring_register, e.g. --security-opt seccomp=...)");
+        message_set(options,
+                    "io_uring is refused: it is switched off (sysctl kernel.io_uring_disabled; set it to 0), or "
+                    "a seccomp filter forbids it (containers: allow io_uring_setup, io_uring_enter and "
+                    "io_uring_register, e.g. --security-opt seccomp=...)");
         break;
     case ENOSYS:
-        message_set(options, "the kernel has no io_uring, or one too old (5.11 is needed), or a seccomp filter hides it");
+        message_set(options,
+                    "the kernel has no io_uring, or one too old (5.11 is needed), or a seccomp filter hides it");
         break;
     case ENOMEM:
-        message_set(options, "no memory for the ring: lower ring_entries, or raise the locked-memory limit (ulimit -l)");
+        message_set(options,
+                    "no memory for the ring: lower ring_entries, or raise the locked-memory limit (ulimit -l)");
         break;
     default:
         message_set(options, "io_uring_setup: %s", strerror((int)-r));
@@ -105,7 +108,7 @@ static void map_queues(struct ring *ring, unsigned users)
     struct io_uring *uring = &ring->uring;
     ring->sq_entries = *uring->sq.kring_entries;
     ring->sq_users = users < ring->sq_entries - RING_RESERVED_ENTRIES ? users
-                                                                       : ring->sq_entries - RING_RESERVED_ENTRIES;
+                                                                      : ring->sq_entries - RING_RESERVED_ENTRIES;
     if (uring->sq.array != NULL) /* a newer liburing does without it where the kernel can */
         for (uint32_t i = 0; i < ring->sq_entries; i++)
             uring->sq.array[i] = i;

@@ -47,8 +47,8 @@ static tacet_result add_mapping(struct stack_pool *pool, unsigned index)
         return -ENOMEM;
     char *base = MAP_FAILED;
     for (; slots > 0; slots /= 2) { /* a limit on the address space may allow a smaller one */
-        base = mmap(NULL, slots * slot, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+        base = mmap(NULL, slots * slot, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK,
+                    -1, 0);
         if (base != MAP_FAILED)
             break;
     }

@@ -18,7 +18,7 @@
 #define STACK_CLASSES 15
 
 struct stack_class {
-    char *free;                  /* top of the first free stack */
+    char *free; /* top of the first free stack */
     char *carve_next, *carve_end;
 };
 

@@ -112,8 +112,7 @@ tacet_result tacet_task_set_priority(struct tacet_task *task, enum tacet_priorit
 }
 
 /* Time accounts are the executor's choice; those of an earlier executor do not stay. */
-static tacet_result open_account(const struct tacet_executor *executor, struct tacet_task *task,
-                                                uint64_t now)
+static tacet_result open_account(const struct tacet_executor *executor, struct tacet_task *task, uint64_t now)
 {
     if (!executor->accounting) {
         tacet_task_finish(task);

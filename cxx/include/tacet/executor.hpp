@@ -65,8 +65,7 @@ public:
     }
 
 private:
-    spawned(task<T> body, uncaught* nobody_waits) noexcept
-        : body_(std::move(body)), uncaught_(nobody_waits)
+    spawned(task<T> body, uncaught* nobody_waits) noexcept : body_(std::move(body)), uncaught_(nobody_waits)
     {
         init_root(root_, body_.get(), outcome(), finished, abandoned);
     }
@@ -286,11 +285,11 @@ namespace detail {
 // Waits for the exit of another task of the same executor, or says in wake_result why it does not.
 inline void wait_for_exit(tacet_task* self, tacet_task* other) noexcept
 {
-    const tacet_result refused = self == other                        ? -EDEADLK
-                                 : other->executor == nullptr         ? -EINVAL
-                                 : other->executor != self->executor  ? -EPERM
-                                 : tacet_task_take_cancel(self)       ? -ECANCELED
-                                                                      : 0;
+    const tacet_result refused = self == other                       ? -EDEADLK
+                                 : other->executor == nullptr        ? -EINVAL
+                                 : other->executor != self->executor ? -EPERM
+                                 : tacet_task_take_cancel(self)      ? -ECANCELED
+                                                                     : 0;
     if (refused == 0) [[likely]] {
         tacet_task_wait_park(self, other);
         return;

@@ -28,7 +28,10 @@ namespace tacet {
 namespace detail {
 
 template <class Request>
-concept ring_request = requires { Request::opcode; };
+concept ring_request = requires
+{
+    Request::opcode;
+};
 
 template <class Request>
 constexpr bool is_cancellable() noexcept
@@ -150,7 +153,7 @@ public:
     Request& request() noexcept { return request_; }
 
 private:
-    static constexpr bool is_discarded = requires(Request& request, tacet_result r) { request.discard(r); };
+    static constexpr bool is_discarded = requires(Request & request, tacet_result r) { request.discard(r); };
     static constexpr tacet_result nothing = -EINPROGRESS;
 
     // The op is set up when it is started; before that only checks look at it, and the destructor where it discards.

@@ -124,8 +124,8 @@ struct promise_base {
     void unhandled_exception() noexcept { error = std::current_exception(); }
 };
 
-inline void init_root(root& made, std::coroutine_handle<> body, promise_base& outcome,
-                      void (*finished)(root&) noexcept, void (*abandoned)(root&) noexcept) noexcept
+inline void init_root(root& made, std::coroutine_handle<> body, promise_base& outcome, void (*finished)(root&) noexcept,
+                      void (*abandoned)(root&) noexcept) noexcept
 {
     tacet_task_init(&made.task, &coroutine_ops, run_coroutine);
     made.task.context = body.address();

@@ -35,7 +35,7 @@ struct tacet_executor {
     struct tacet_runnable *current;
     uint32_t attached[TACET_PRIORITY_COUNT];
     bool accounting;
-    struct tacet_list_node tasks;       /* all attached ones */
+    struct tacet_list_node tasks; /* all attached ones */
 };
 
 /* A suspended task's wait has come to its end: the task becomes ready. */

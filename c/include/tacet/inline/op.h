@@ -61,8 +61,8 @@ struct tacet_op {
     uint8_t state;
     uint8_t tag;
     uint8_t opcode;
-    uint8_t attention;    /* bits of enum tacet_op_attention; 0: its completion goes the short way */
-    uint8_t priority;     /* of a callback */
+    uint8_t attention; /* bits of enum tacet_op_attention; 0: its completion goes the short way */
+    uint8_t priority;  /* of a callback */
     uint8_t unused[3];
     union {
         uint32_t timer_slot; /* of a sleep in flight: its place in the heap */

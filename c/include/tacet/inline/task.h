@@ -59,8 +59,8 @@ static const uint8_t tacet_task_successors[TACET_TASK_STATE_COUNT] = {
  */
 struct tacet_task {
     struct tacet_runnable runnable;
-    struct tacet_executor *executor;            /* since attach */
-    struct tacet_level *level;                  /* of the executor's ready queue: that of `priority` */
+    struct tacet_executor *executor; /* since attach */
+    struct tacet_level *level;       /* of the executor's ready queue: that of `priority` */
     uint8_t state;
     uint8_t priority;
     uint8_t cancel_requested;                   /* sticky */
@@ -71,16 +71,16 @@ struct tacet_task {
     void (*on_cancel)(struct tacet_task *task); /* ends the wait, now or by a later completion; NULL: cannot */
     void *waiting_for;                          /* the op, the list of completed ops, the semaphore, the task ... */
 
-    struct tacet_list_node attached_node;       /* in the executor's list of tasks */
+    struct tacet_list_node attached_node; /* in the executor's list of tasks */
     const struct tacet_switcher_ops *switcher_ops;
-    struct tacet_task_ticks *ticks;             /* NULL unless its executor keeps time accounts */
-    struct tacet_list_node *waiters;            /* a ring of the wait_nodes of those that wait for its exit, or NULL */
-    struct tacet_op *completed;                 /* a ring of ops to be reaped, by its newest, or NULL */
+    struct tacet_task_ticks *ticks;  /* NULL unless its executor keeps time accounts */
+    struct tacet_list_node *waiters; /* a ring of the wait_nodes of those that wait for its exit, or NULL */
+    struct tacet_op *completed;      /* a ring of ops to be reaped, by its newest, or NULL */
     tacet_result result;
-    uint32_t ops_initiated;                     /* started, not completed, and not what it waits for */
+    uint32_t ops_initiated; /* started, not completed, and not what it waits for */
 
-    tacet_result wake_result;                   /* what the wait ended with */
-    struct tacet_list_node wait_node;           /* in the list of what it waits for */
+    tacet_result wake_result;         /* what the wait ended with */
+    struct tacet_list_node wait_node; /* in the list of what it waits for */
 };
 
 /* Makes a task that can be attached. Field by field: a fifth of the time of spawning a coroutine was the zeroing. */

@@ -131,10 +131,10 @@ private:
     {
         if (slab_count_ < huge_bytes / slab_bytes) {
             slab_count_++;
-            return static_cast<char*>(::operator new(slab_bytes, std::align_val_t{slab_bytes}));
+            return static_cast<char*>(::operator new (slab_bytes, std::align_val_t{slab_bytes}));
         }
         if (slabs_next_ == slabs_end_) {
-            slabs_next_ = static_cast<char*>(::operator new(huge_bytes, std::align_val_t{huge_bytes}));
+            slabs_next_ = static_cast<char*>(::operator new (huge_bytes, std::align_val_t{huge_bytes}));
             slabs_end_ = slabs_next_ + huge_bytes;
             (void)::madvise(slabs_next_, huge_bytes, MADV_HUGEPAGE);
         }

@@ -34,7 +34,7 @@ enum tacet_tag {
     TACET_TAG_GROUP,    /* an op of a group, which wakes its task when its last one has completed */
     TACET_TAG_CANCEL,   /* the request to cancel the op */
     TACET_TAG_DETACHED, /* no op: a close nobody waits for; above the tag, the descriptor */
-    TACET_TAG_WAKE,     /* no op: the executor's own wake-up */
+    TACET_TAG_WAKE,     /* no op: a request of the executor's own */
     TACET_TAG_MASK = 7,
 };
 

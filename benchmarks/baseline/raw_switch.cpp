@@ -2,6 +2,7 @@
 // so that they do not all fight for the same cache sets.
 #include "baseline/raw_switch.hpp"
 
+#include "baseline/raw_stack.hpp"
 #include "harness/errors.hpp"
 
 #include <fmt/format.h>
@@ -10,31 +11,11 @@
 #include <cerrno>
 #include <cstring>
 
-extern "C" {
-void bench_raw_switch(void** save_sp, void* load_sp);
-void bench_raw_switch_entry();
-}
-
 namespace bench::baseline {
 namespace {
 
-// As the assembly lays it out.
-struct saved_context {
-    std::uint32_t mxcsr;
-    std::uint32_t x87_control_word;
-    void* r12;
-    void* r13;
-    void* r14;
-    void* r15;
-    void* rbx;
-    void* rbp;
-    void (*return_to)();
-};
-
 constexpr std::size_t colours = 16;
 constexpr std::size_t colour_bytes = 128;
-constexpr std::uint32_t default_mxcsr = 0x1f80;
-constexpr std::uint32_t default_x87_control_word = 0x037f;
 
 }
 
@@ -49,13 +30,7 @@ raw_switch::raw_switch(std::size_t tasks, std::size_t stack_bytes)
     stacks_ = static_cast<std::byte*>(memory);
     for (std::size_t i = 0; i < tasks; i++) {
         std::byte* top = stacks_ + (i + 1) * stack_bytes - i % colours * colour_bytes;
-        auto* saved = reinterpret_cast<saved_context*>(top - sizeof(saved_context) - sizeof(void*) * 2);
-        saved->mxcsr = default_mxcsr;
-        saved->x87_control_word = default_x87_control_word;
-        saved->rbx = reinterpret_cast<void*>(&raw_switch::body);
-        saved->r12 = &contexts_[i];
-        saved->return_to = bench_raw_switch_entry;
-        contexts_[i].task_sp = saved;
+        contexts_[i].task_sp = prepare_raw_stack(top, body, &contexts_[i]);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "cases/cases.hpp"
 #include "cases/group.hpp"
 #include "cases/rig.hpp"
+#include "cases/switchers.hpp"
 #include "harness/errors.hpp"
 
 #include <tacet/tacet.hpp>
@@ -148,16 +149,13 @@ row parameters(const char* name, bool accounting)
 
 void add_task_rows(group& group, std::size_t baseline, bool accounting)
 {
-    group.add(parameters("none", accounting), std::make_unique<task_launches>(tacet_switcher_none(), accounting, false),
-              baseline);
+    for (const switcher_kind& kind : all_switchers()) {
+        if (kind.instance != nullptr)
+            group.add(parameters(kind.name, accounting),
+                      std::make_unique<task_launches>(kind.instance(), accounting, false), baseline);
+    }
     group.add(parameters("none_each", accounting),
               std::make_unique<task_launches>(tacet_switcher_none(), accounting, true), baseline);
-    group.add(parameters("stackless", accounting),
-              std::make_unique<task_launches>(tacet_switcher_stackless(), accounting, false), baseline);
-#if defined(__x86_64__)
-    group.add(parameters("asm", accounting), std::make_unique<task_launches>(tacet_switcher_asm(), accounting, false),
-              baseline);
-#endif
 }
 
 }

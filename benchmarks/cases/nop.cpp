@@ -4,6 +4,7 @@
 #include "cases/cases.hpp"
 #include "cases/group.hpp"
 #include "cases/rig.hpp"
+#include "cases/switchers.hpp"
 #include "harness/errors.hpp"
 
 #include <tacet/tacet.hpp>
@@ -64,11 +65,12 @@ tacet_result nop_by_returning(tacet_task* task, void* argument)
 // C tasks of a switcher, `batch` of them, each with one no-op in flight until told to stop.
 class c_nops : public contestant {
 public:
-    c_nops(unsigned batch, tacet_switcher* switcher, tacet_task_body* body, bool accounting)
+    c_nops(const switcher_kind& kind, unsigned batch, bool accounting)
         : states_(batch, c_nop_state{&stop_, -1}), rig_(ring_entries, accounting)
     {
+        tacet_task_body* body = kind.suspended == keeps::state ? nop_by_returning : nop_on_own_stack;
         for (c_nop_state& state : states_)
-            rig_.add(switcher, body, &state);
+            rig_.add(kind.instance(), body, &state);
         rig_.run(batch);
     }
 
@@ -183,6 +185,13 @@ private:
     bool failed_ = false;
 };
 
+std::unique_ptr<contestant> make_nops(const switcher_kind& kind, unsigned batch, bool accounting)
+{
+    if (kind.suspended == keeps::frame)
+        return std::make_unique<coroutine_nops>(batch, accounting);
+    return std::make_unique<c_nops>(kind, batch, accounting);
+}
+
 row parameters(const char* name, unsigned batch, const char* accounting)
 {
     row row(name);
@@ -194,13 +203,8 @@ void measure_rows(unsigned batch, bool accounting, const options& options, repor
     const char* word = accounting ? "on" : "off";
     group group;
     const std::size_t raw = group.add_baseline("raw", std::make_unique<raw_nops>(batch));
-    group.add(parameters("coroutine", batch, word), std::make_unique<coroutine_nops>(batch, accounting), raw);
-    group.add(parameters("stackless", batch, word),
-              std::make_unique<c_nops>(batch, tacet_switcher_stackless(), nop_by_returning, accounting), raw);
-#if defined(__x86_64__)
-    group.add(parameters("asm", batch, word),
-              std::make_unique<c_nops>(batch, tacet_switcher_asm(), nop_on_own_stack, accounting), raw);
-#endif
+    for (const switcher_kind& kind : suspending_switchers())
+        group.add(parameters(kind.name, batch, word), make_nops(kind, batch, accounting), raw);
     if (!accounting)
         group.add(parameters("callback", batch, word), std::make_unique<callback_nops>(batch), raw);
     group.measure(options.plan, report);

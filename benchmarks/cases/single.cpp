@@ -4,6 +4,7 @@
 // differences tell little: each figure is the median over batches of the mean within a batch.
 #include "cases/cases.hpp"
 #include "cases/rig.hpp"
+#include "cases/switchers.hpp"
 #include "harness/errors.hpp"
 #include "harness/interrupt.hpp"
 #include "harness/statistics.hpp"
@@ -78,10 +79,10 @@ public:
 
 class c_runner : public runner {
 public:
-    // nop: NULL where the switcher cannot suspend.
-    c_runner(tacet_switcher* switcher, tacet_task_body* nop)
-        : rig_(ring_entries, true), plain_(rig_.create(switcher, return_at_once, nullptr)),
-          nop_(nop != nullptr ? rig_.create(switcher, nop, &resumed_) : nullptr)
+    explicit c_runner(const switcher_kind& kind)
+        : rig_(ring_entries, true), plain_(rig_.create(kind.instance(), return_at_once, nullptr)),
+          nop_(rig_.create(kind.instance(),
+                           kind.suspended == keeps::state ? one_nop_by_returning : one_nop_on_own_stack, &resumed_))
     {
     }
 
@@ -133,11 +134,18 @@ private:
     coroutine_rig rig_;
 };
 
+std::unique_ptr<runner> make_runner(const switcher_kind& kind)
+{
+    if (kind.suspended == keeps::frame)
+        return std::make_unique<coroutine_runner>();
+    return std::make_unique<c_runner>(kind);
+}
+
 // What is measured of one way.
 class single_task {
 public:
-    single_task(const char* name, std::unique_ptr<runner> runner, bool has_nop)
-        : name_(name), has_nop_(has_nop), runner_(std::move(runner))
+    explicit single_task(const switcher_kind& kind)
+        : name_(kind.name), has_nop_(kind.suspended != keeps::nothing), runner_(make_runner(kind))
     {
     }
 
@@ -201,15 +209,8 @@ row single_task::result(const interval& reading) const
 report run_single(const options& options)
 {
     std::vector<std::unique_ptr<single_task>> singles;
-    const auto add = [&](const char* name, std::unique_ptr<runner> runner, bool has_nop) {
-        singles.push_back(std::make_unique<single_task>(name, std::move(runner), has_nop));
-    };
-    add("none", std::make_unique<c_runner>(tacet_switcher_none(), nullptr), false);
-    add("stackless", std::make_unique<c_runner>(tacet_switcher_stackless(), one_nop_by_returning), true);
-    add("coroutine", std::make_unique<coroutine_runner>(), true);
-#if defined(__x86_64__)
-    add("asm", std::make_unique<c_runner>(tacet_switcher_asm(), one_nop_on_own_stack), true);
-#endif
+    for (const switcher_kind& kind : all_switchers())
+        singles.push_back(std::make_unique<single_task>(kind));
     const int batches = options.plan.repetitions * (options.quick ? 25 : 100);
     interval reading;
     for (int i = 0; i < batches; i++) {

@@ -1,13 +1,22 @@
 // Case `yield`: tasks that do nothing but go to the end of the ready queue. One operation is one suspension and
-// resumption. Coroutines and C state machines are compared with bare coroutines, stacks with bare switches.
+// resumption. Coroutines and C state machines are compared with bare coroutines, own stacks with bare switches, copied
+// stacks with bare switches and the two copies. live_bytes is an array that the body of a C task holds live on its
+// stack; of the baseline with copies, all that is copied.
 #include "baseline/bare_coroutines.hpp"
 #include "baseline/raw_switch.hpp"
+#include "baseline/raw_switch_copy.hpp"
 #include "cases/cases.hpp"
 #include "cases/group.hpp"
+#include "cases/live_bytes.hpp"
 #include "cases/rig.hpp"
+#include "cases/switchers.hpp"
 #include "harness/errors.hpp"
 
 #include <tacet/tacet.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
 
 namespace bench {
 namespace {
@@ -39,39 +48,50 @@ private:
 };
 
 #if defined(__x86_64__)
+// Of either kind: with stacks of their own, or with one that is copied.
+template <class Switches>
 class raw_switches : public contestant {
 public:
-    explicit raw_switches(std::size_t tasks) : tasks_(tasks), stacks_(tasks, stack_bytes) {}
+    raw_switches(const char* name, std::size_t tasks, std::size_t bytes)
+        : name_(name), tasks_(tasks), switches_(tasks, bytes)
+    {
+    }
 
     std::uint64_t perform(std::uint64_t ops) override
     {
-        stacks_.run(ops);
+        switches_.run(ops);
         done_ += ops;
         return ops;
     }
     void finish() override
     {
-        if (stacks_.resumptions() != done_)
-            throw wrong_answer("raw_switch: not every switch was counted");
+        if (switches_.resumptions() != done_)
+            throw wrong_answer(std::string(name_) + ": not every switch was counted");
     }
     std::uint64_t granularity() const override { return tasks_; }
 
 private:
+    const char* name_;
     std::size_t tasks_;
     std::uint64_t done_ = 0;
-    baseline::raw_switch stacks_;
+    Switches switches_;
 };
 #endif
 
 struct c_yield_state {
     const bool* stop;
     tacet_result yields;
+    std::size_t live_bytes;
 };
 
-// With a stack of its own: the count lives there.
-tacet_result yield_on_own_stack(tacet_task* task, void* argument)
+// With a stack: the count lives there, and what else it is to hold.
+tacet_result yield_on_stack(tacet_task* task, void* argument)
 {
     const bool* stop = static_cast<c_yield_state*>(argument)->stop;
+    const std::size_t live_bytes = static_cast<c_yield_state*>(argument)->live_bytes;
+    const auto owner = reinterpret_cast<std::uintptr_t>(argument);
+    auto* live = static_cast<unsigned char*>(__builtin_alloca(live_bytes));
+    fill_live(live, live_bytes, owner);
     tacet_result yields = 0;
     while (!*stop) {
         const tacet_result r = tacet_yield(task);
@@ -79,7 +99,7 @@ tacet_result yield_on_own_stack(tacet_task* task, void* argument)
             return r;
         yields++;
     }
-    return yields;
+    return live_is_intact(live, live_bytes, owner) ? yields : -EBADMSG;
 }
 
 // The same as a state machine: each call but the first follows a yield.
@@ -93,11 +113,12 @@ tacet_result yield_by_returning(tacet_task* task, void* argument)
 // C tasks of a switcher that yield until told to stop and return how often they did.
 class c_yields : public contestant {
 public:
-    c_yields(std::size_t tasks, tacet_switcher* switcher, tacet_task_body* body, bool accounting)
-        : states_(tasks, c_yield_state{&stop_, -1}), rig_(ring_entries, accounting)
+    c_yields(const switcher_kind& kind, std::size_t tasks, std::size_t live_bytes, bool accounting)
+        : states_(tasks, c_yield_state{&stop_, -1, live_bytes}), rig_(ring_entries, accounting)
     {
+        tacet_task_body* body = kind.suspended == keeps::state ? yield_by_returning : yield_on_stack;
         for (c_yield_state& state : states_)
-            rig_.add(switcher, body, &state);
+            rig_.add(kind.instance(), body, &state);
         rig_.run(tasks);
     }
 
@@ -162,37 +183,72 @@ private:
     coroutine_rig rig_;
 };
 
-row parameters(const char* name, std::size_t tasks, const char* accounting)
+std::unique_ptr<contestant> make_yields(const switcher_kind& kind, std::size_t tasks, std::size_t live_bytes,
+                                        bool accounting)
 {
-    row row(name);
-    return row.set("tasks", tasks).set("live_bytes", 0).set("accounting", std::string(accounting));
+    if (kind.suspended == keeps::frame)
+        return std::make_unique<coroutine_yields>(tasks, accounting);
+    return std::make_unique<c_yields>(kind, tasks, live_bytes, accounting);
 }
 
-void add_returning_rows(group& group, std::size_t tasks, bool accounting)
+struct sizes {
+    std::size_t tasks;
+    std::size_t live_bytes;
+    bool accounting;
+};
+
+bool has_switchers(keeps suspended)
 {
-    const char* word = accounting ? "on" : "off";
-    const std::size_t bare = group.add_baseline("bare_coroutines", std::make_unique<bare_yields>(tasks));
-    group.add(parameters("coroutine", tasks, word), std::make_unique<coroutine_yields>(tasks, accounting), bare);
-    group.add(parameters("stackless", tasks, word),
-              std::make_unique<c_yields>(tasks, tacet_switcher_stackless(), yield_by_returning, accounting), bare);
+    return std::ranges::any_of(suspending_switchers(),
+                               [&](const switcher_kind& kind) { return kind.suspended == suspended; });
 }
 
-void add_switching_rows([[maybe_unused]] group& group, [[maybe_unused]] std::size_t tasks,
-                        [[maybe_unused]] bool accounting)
+void add_rows(group& group, keeps suspended, std::size_t baseline, const sizes& sizes)
+{
+    for (const switcher_kind& kind : suspending_switchers()) {
+        if (kind.suspended != suspended)
+            continue;
+        row row(kind.name);
+        row.set("tasks", sizes.tasks).set("live_bytes", sizes.live_bytes);
+        row.set("accounting", std::string(sizes.accounting ? "on" : "off"));
+        group.add(row, make_yields(kind, sizes.tasks, sizes.live_bytes, sizes.accounting), baseline);
+    }
+}
+
+void add_returning_rows(group& group, const sizes& sizes)
+{
+    const std::size_t bare = group.add_baseline("bare_coroutines", std::make_unique<bare_yields>(sizes.tasks));
+    add_rows(group, keeps::frame, bare, sizes);
+    add_rows(group, keeps::state, bare, sizes);
+}
+
+void add_switching_rows([[maybe_unused]] group& group, [[maybe_unused]] const sizes& sizes)
 {
 #if defined(__x86_64__)
-    const char* word = accounting ? "on" : "off";
-    const std::size_t raw = group.add_baseline("raw_switch", std::make_unique<raw_switches>(tasks));
-    group.add(parameters("asm", tasks, word),
-              std::make_unique<c_yields>(tasks, tacet_switcher_asm(), yield_on_own_stack, accounting), raw);
+    using raw = raw_switches<baseline::raw_switch>;
+    add_rows(group, keeps::stack,
+             group.add_baseline("raw_switch", std::make_unique<raw>("raw_switch", sizes.tasks, stack_bytes)), sizes);
 #endif
 }
 
-void measure_rows(std::size_t tasks, bool accounting, const options& options, report& report)
+void add_copying_rows([[maybe_unused]] group& group, [[maybe_unused]] const sizes& sizes)
+{
+#if defined(__x86_64__)
+    if (!has_switchers(keeps::copy))
+        return;
+    using raw = raw_switches<baseline::raw_switch_copy>;
+    const char* name = "raw_switch_copy";
+    add_rows(group, keeps::copy, group.add_baseline(name, std::make_unique<raw>(name, sizes.tasks, sizes.live_bytes)),
+             sizes);
+#endif
+}
+
+void measure_all(const sizes& sizes, const options& options, report& report)
 {
     group group;
-    add_returning_rows(group, tasks, accounting);
-    add_switching_rows(group, tasks, accounting);
+    add_returning_rows(group, sizes);
+    add_switching_rows(group, sizes);
+    add_copying_rows(group, sizes);
     group.measure(options.plan, report);
 }
 
@@ -202,8 +258,13 @@ report run_yield(const options& options)
 {
     report report{"yield", {}};
     for (const std::size_t tasks : {1, 64, 1024, 100000})
-        measure_rows(tasks, false, options, report);
-    measure_rows(64, true, options, report);
+        measure_all({tasks, 0, false}, options, report);
+    measure_all({64, 0, true}, options, report);
+    for (const std::size_t live_bytes : {64, 256, 1024, 4096, 16384}) {
+        group copies;
+        add_copying_rows(copies, {64, live_bytes, false});
+        copies.measure(options.plan, report);
+    }
     return report;
 }
 

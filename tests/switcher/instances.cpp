@@ -86,7 +86,8 @@ TEST_CASE("a stack may have up to 256 MiB", "[stack]")
     CHECK(create_and_destroy(own.switcher, std::size_t{256} << 20) == 0);
     CHECK(create_and_destroy(own.switcher, (std::size_t{256} << 20) + 1) == -EINVAL);
     CHECK(create_and_destroy(own.switcher, SIZE_MAX) == -EINVAL);
-    const tacet_switcher_options too_large = {std::size_t{1} << 30, 0};
+    tacet_switcher_options too_large = {};
+    too_large.stack_bytes = std::size_t{1} << 30;
     instance large(&tacet_asm_ops, &too_large);
     CHECK(create_and_destroy(large.switcher, 0) == -EINVAL);
     CHECK(create_and_destroy(large.switcher, 1 << 16) == 0);
@@ -94,7 +95,8 @@ TEST_CASE("a stack may have up to 256 MiB", "[stack]")
 
 TEST_CASE("a task that names no size has a stack of its switcher's", "[stack]")
 {
-    const tacet_switcher_options options = {std::size_t{4} << 20, 0};
+    tacet_switcher_options options = {};
+    options.stack_bytes = std::size_t{4} << 20;
     instance own(&tacet_asm_ops, &options);
     executor executor;
     tacet_task* task = nullptr;
@@ -146,7 +148,8 @@ bool is_resident(char* page)
 TEST_CASE("stacks are used again, and keep their memory up to what the pool may hold", "[stack]")
 {
     const bool small_pool = GENERATE(false, true);
-    const tacet_switcher_options options = {0, small_pool ? std::size_t{1} : std::size_t{0}};
+    tacet_switcher_options options = {};
+    options.pooled_bytes_max = small_pool ? 1 : 0;
     instance own(&tacet_asm_ops, &options);
     char* const page = page_of_a_task(own.switcher);
     CHECK(is_resident(page) == !small_pool);

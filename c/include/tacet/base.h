@@ -43,6 +43,28 @@
 #define TACET_ASSERT_FULL(condition) ((void)sizeof((condition) ? 1 : 0))
 #endif
 
+/* Sanitizers that must be told of switches between stacks: 1 where the compiler instruments for them. */
+#if defined(__SANITIZE_ADDRESS__)
+#define TACET_ADDRESS_SANITIZER 1
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define TACET_THREAD_SANITIZER 1
+#endif
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TACET_ADDRESS_SANITIZER 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define TACET_THREAD_SANITIZER 1
+#endif
+#endif
+#ifndef TACET_ADDRESS_SANITIZER
+#define TACET_ADDRESS_SANITIZER 0
+#endif
+#ifndef TACET_THREAD_SANITIZER
+#define TACET_THREAD_SANITIZER 0
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

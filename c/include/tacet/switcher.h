@@ -30,20 +30,36 @@ TACET_EXPORT struct tacet_switcher *tacet_switcher_stackless(void);
 /* A stack of its own, pooled and guarded; callee-saved registers are pushed, stack pointers swapped. */
 TACET_EXPORT struct tacet_switcher *tacet_switcher_asm(void);
 
+/* What is 0 is the default. */
 struct tacet_switcher_options {
-    size_t stack_bytes;      /* of tasks that ask for 0; 0: 64 KiB */
+    size_t stack_bytes;      /* of tasks and contexts that ask for 0; `copying`: of the execution stack; 0: 64 KiB */
     size_t pooled_bytes_max; /* free stacks above that give their memory back to the system; 0: 64 MiB */
+
+    /* `copying` only. */
+    bool copy_eagerly;          /* a stack is copied out when its task suspends, not when another needs the room */
+    bool free_on_resume;        /* save buffers go back when their contents do; else each is kept for the next time */
+    size_t save_bytes_reserved; /* of each save buffer, taken when the task is created */
+    size_t bounce_bytes_max;    /* what one operation may have on the task's stack; 0: 16 KiB */
+
+    /*
+     * The allocator of stacks and save buffers; both or none. allocate gives bytes aligned to alignment, or NULL, which
+     * becomes -ENOMEM where the memory is needed; deallocate gets the same bytes. Called on the thread that needs the memory,
+     * on the stack of a task too. Stacks of its are neither guarded nor pooled. 0: guarded mappings, and malloc.
+     */
+    void *(*allocate)(void *allocator, size_t bytes, size_t alignment);
+    void (*deallocate)(void *allocator, void *memory, size_t bytes);
+    void *allocator;
 };
 
 /*
- * Makes an instance of a kind. options may be NULL. -EINVAL: switcher or ops is NULL; -ENOMEM. Tasks of one instance
- * may be created and destroyed on any thread.
+ * Makes an instance of a kind. options may be NULL. -EINVAL: switcher or ops is NULL, one allocation function without the
+ * other; -ENOMEM. Tasks of one instance may be created and destroyed on any thread.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_switcher_create(struct tacet_switcher **switcher,
                                                                 const struct tacet_switcher_ops *ops,
                                                                 const struct tacet_switcher_options *options);
 
-/* -EBUSY while a task uses it, -EPERM for a default instance. Destroying NULL is fine. */
+/* -EBUSY while a task or a context uses it, -EPERM for a default instance. Destroying NULL is fine. */
 TACET_EXPORT tacet_result tacet_switcher_destroy(struct tacet_switcher *switcher);
 
 TACET_EXPORT const char *tacet_switcher_name(const struct tacet_switcher *switcher);

@@ -1,21 +1,24 @@
 /*
- * The interface behind switcher.h, for those who write a switcher.
+ * The interface behind switcher.h and context.h, for those who write a switcher.
  *
  * A kind is one table. `run` resumes a task: it is the `run` of the task's runnable, called by the run loop on the
- * scheduler's stack. Kinds that suspend by switching stacks work on a context, which knows nothing of tasks and
- * executors:
+ * scheduler's stack. A kind whose tasks have stacks sets it to tacet_stackful_run and works on contexts, which know
+ * nothing of tasks and executors:
  *
- *     resume(context, value)   called on the resumer's stack; returns when the context suspends or its entry has returned
- *     suspend(context)         called on the context's stack; returns the value that it is resumed with
+ *     prepare(context, entry)     the next resumption calls entry(context)
+ *     resume(context, value)      on the resumer's stack; returns when the context suspends, or has finished
+ *     suspend(context)            on the context's; returns the value that it is resumed with
+ *     exit(context)               on the context's; does not return. The kind calls it itself when entry has returned
  *
- * A context that an exception is in flight or being handled in may suspend: the C++ runtime's state of it goes with the
- * context.
+ * The words stack_pointer, resumer_stack_pointer, memory and bytes of a context are the kind's own. The callers keep
+ * `state`, except that exit sets TACET_CONTEXT_FINISHED. Whatever `suspend` may need memory for is taken by `reserve`, which
+ * is called earlier, from the same function or a deeper one, and may fail; `suspend` itself cannot.
  */
 #ifndef TACET_SWITCHER_INTERFACE_H
 #define TACET_SWITCHER_INTERFACE_H
 
+#include <tacet/context.h>
 #include <tacet/inline/task.h>
-#include <tacet/switcher.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,31 +27,14 @@ extern "C" {
 enum tacet_switcher_flags {
     TACET_SWITCHER_CANNOT_SUSPEND = 1 << 0,
     TACET_SWITCHER_SUSPENDS_BY_RETURNING = 1 << 1,
+    /* While a context is suspended its stack's memory is another's: what others follow must not point there. */
     TACET_SWITCHER_STACK_NOT_STABLE = 1 << 2,
     /* The task was not made by tacet_task_create(): a layer above has its own. Suspending C calls return -ENOTSUP. */
     TACET_SWITCHER_FOREIGN = 1 << 3,
 };
 
-/* The usable bytes are [base, base + bytes); the page below base is the guard. base == NULL: none. */
-struct tacet_stack {
-    char *base;
-    size_t bytes;
-};
-
-struct tacet_context {
-    void *stack_pointer;         /* valid while suspended */
-    void *resumer_stack_pointer; /* valid while it runs */
-    void **exception_globals;    /* the C++ runtime's {caught, uncaught} of this thread; since the first resumption */
-    void *exceptions[2];         /* the context's own, while suspended */
-    bool has_exceptions;         /* they are not both zero */
-    bool finished;
-    struct tacet_switcher *switcher;
-    struct tacet_stack stack;
-    struct tacet_stack resumer_stack; /* its bounds; only kept under AddressSanitizer */
-    void (*entry)(void *argument);    /* runs on the context's stack; the context is finished when it returns */
-    void (*after)(void *argument);    /* then runs on the resumer's, as the last that is done with the context */
-    void *argument;
-};
+/* For the flags of a context: it is a task's. The other bits are the kind's own. */
+#define TACET_CONTEXT_OF_TASK 0x80
 
 struct tacet_switcher_ops {
     const char *name;
@@ -56,14 +42,16 @@ struct tacet_switcher_ops {
 
     void (*run)(struct tacet_runnable *runnable);
 
-    /* Contexts; NULL for kinds without. create takes memory; prepare makes a context ready for its first resumption,
-     * and may be called again when it has finished, or when it is to be forgotten where it stands. */
-    tacet_result (*create)(struct tacet_context *context, struct tacet_switcher *switcher, size_t stack_bytes);
-    void (*prepare)(struct tacet_context *context, void (*entry)(void *argument), void (*after)(void *argument),
-                    void *argument);
-    void (*resume)(struct tacet_context *context, int64_t value);
+    /* Contexts; NULL for kinds without. */
+    tacet_result (*create)(struct tacet_context *context, size_t stack_bytes);
+    void (*prepare)(struct tacet_context *context, tacet_context_entry *entry);
+    tacet_result (*resume)(struct tacet_context *context, int64_t value); /* below 0: it was not */
     int64_t (*suspend)(struct tacet_context *context);
+    void (*exit)(struct tacet_context *context) __attribute__((noreturn));
     void (*destroy)(struct tacet_context *context);
+
+    /* NULL: suspend never needs memory. */
+    tacet_result (*reserve)(struct tacet_context *context);
 
     /* The executor goes away: the task, which is not running and has no op in flight, is never resumed again. May be
      * NULL. It may free the task. */
@@ -79,8 +67,11 @@ TACET_EXPORT void tacet_task_exit(struct tacet_task *task, tacet_result result);
 /* For layers that embed tasks: frees what an attachment may have allocated. The task has exited or was never attached. */
 TACET_EXPORT void tacet_task_finish(struct tacet_task *task);
 
-/* A `run` for every kind that switches stacks. */
+/* A `run` for every kind that has contexts. */
 TACET_EXPORT void tacet_stackful_run(struct tacet_runnable *runnable);
+
+/* The options that an instance was made with; what was 0 is the default. */
+TACET_EXPORT const struct tacet_switcher_options *tacet_switcher_get_options(const struct tacet_switcher *switcher);
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
 #include "op/op.h"
 #include "ring/completion.h"
 #include "ring/message.h"
+#include "switcher/thread.h"
 #include "task/c_task.h"
 
 #include <stdio.h>
@@ -87,6 +88,8 @@ static tacet_result open_executor(struct executor *executor, const struct tacet_
     snprintf(executor->config, sizeof executor->config, "tacet %s %s accounting=%s", TACET_VERSION,
              executor->ring.description, options->accounting ? "on" : "off");
     executor->owner = &executor_thread_identity;
+    thread_enter();
+    executor->errno_location = thread_state.errno_location;
     executor->next_here = living;
     living = executor;
     return 0;

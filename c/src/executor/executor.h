@@ -23,6 +23,9 @@ struct executor {
     uint64_t refused_since_ns; /* since when the kernel takes nothing while nothing is in flight; 0: it does */
     uint64_t submitted_when_refused;
     uint64_t control_words; /* of the floating-point unit, as the present run found them */
+    int *errno_location;    /* of its thread */
+    struct tacet_runnable
+        *buried; /* exited tasks, by `next`, that are to be destroyed when no stack of theirs is in use */
     uint64_t items;
     uint64_t tick;      /* accounting: when the last resumption ended */
     uint64_t exit_tick; /* accounting: when the task that was just resumed exited, or 0 */
@@ -54,5 +57,8 @@ bool executor_lives_here(const struct tacet_executor *executor);
  * in flight, the queued operations end with -ENOMEM. 0, or an error of the ring that trying again does not mend.
  */
 tacet_result executor_enter(struct executor *executor, unsigned wait_nr, uint64_t timeout_ns);
+
+/* The exited task is destroyed as soon as the run loop has the processor. */
+void executor_bury(struct executor *executor, struct tacet_task *task);
 
 #endif

@@ -9,6 +9,8 @@
 #include "ring/completion.h"
 #include "switcher/control_words.h"
 #include "switcher/exceptions.h"
+#include "switcher/thread.h"
+#include "task/c_task.h"
 
 #include <tacet/time.h>
 
@@ -202,6 +204,21 @@ static void resume_batch(struct executor *executor, struct run *run)
     executor->items += (uint64_t)(batch - left);
 }
 
+void executor_bury(struct executor *executor, struct tacet_task *task)
+{
+    task->runnable.next = executor->buried;
+    executor->buried = &task->runnable;
+}
+
+static TACET_COLD void destroy_buried(struct executor *executor)
+{
+    while (executor->buried != NULL) {
+        struct tacet_task *task = (struct tacet_task *)executor->buried;
+        executor->buried = task->runnable.next;
+        task_settle(c_task_of(task));
+    }
+}
+
 static bool is_over(const struct executor *executor, const struct run *run)
 {
     return run->idle || run->items_left == 0 || executor->stopping ||
@@ -217,6 +234,8 @@ static tacet_result loop(struct executor *executor, struct run *run)
         completion_collect(executor);
         expire_timers(executor);
         resume_batch(executor, run);
+        if (TACET_UNLIKELY(executor->buried != NULL))
+            destroy_buried(executor);
     } while (!is_over(executor, run));
     return 0;
 }
@@ -238,11 +257,10 @@ tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max
     executor->running = true;
     executor->stopping = false;
     /* The caller may be handling an exception: what runs in here has exceptions of its own. */
-    void **exceptions = exceptions_of_thread(), *callers[2];
+    struct exceptions callers = exceptions_take(thread_state.exceptions);
     executor->control_words = control_words();
-    exceptions_move(callers, exceptions);
     tacet_result r = loop(executor, &run);
-    exceptions_move(exceptions, callers);
+    exceptions_put(thread_state.exceptions, &callers);
     shared->ready.nonempty &= ~TACET_READY_INTERRUPT;
     executor->running = false;
     int64_t done = items_max - run.items_left;

@@ -1,32 +1,34 @@
 /*
- * The C++ runtime's per-thread exception state, {caught exceptions, number of uncaught ones}, kept for each context
- * (Itanium C++ ABI, 2.2.2). Nearly always it is zero on both sides of a switch, and then nothing is moved.
+ * The C++ runtime's per-thread exception state, {caught exceptions, number of uncaught ones}, kept for each side of a
+ * switch on its own stack (Itanium C++ ABI, 2.2.2). Nearly always it is zero on both sides, and then nothing is moved.
  */
 #ifndef SWITCHER_EXCEPTIONS_H
 #define SWITCHER_EXCEPTIONS_H
 
-#include <tacet/switcher_interface.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-/* Found where the program links the C++ runtime; a C program need not. */
-void **__cxa_get_globals(void) __attribute__((weak));
-
-/* This thread's, or, without a C++ runtime, zeros that nobody changes. */
-static inline void **exceptions_of_thread(void)
-{
-    static void *none[2];
-    return __cxa_get_globals != NULL ? __cxa_get_globals() : none;
-}
+struct exceptions {
+    void *state[2];
+};
 
 static inline bool exceptions_any(void *const *state)
 {
     return ((uintptr_t)state[0] | (uintptr_t)state[1]) != 0;
 }
 
-static inline void exceptions_move(void **to, void **from)
+static inline struct exceptions exceptions_take(void **state)
 {
-    to[0] = from[0];
-    to[1] = from[1];
-    from[0] = from[1] = NULL;
+    struct exceptions taken = {{state[0], state[1]}};
+    state[0] = state[1] = NULL;
+    return taken;
+}
+
+static inline void exceptions_put(void **state, const struct exceptions *put)
+{
+    state[0] = put->state[0];
+    state[1] = put->state[1];
 }
 
 #endif

@@ -1,60 +1,110 @@
 /*
- * What AddressSanitizer is told of switches between stacks. Written once, for every kind that switches; nothing in other
+ * What the sanitizers are told of switches between stacks. Written once, for every kind that switches; nothing in other
  * builds.
  *
- * Around a switch: before() on the stack that is left, after() as the first act on the one that is come to.
+ *     resumer's stack:  sanitizer_resume()  ...switch...                              sanitizer_resumed()
+ *     context's stack:      sanitizer_started() ... sanitizer_suspend() ...switch... sanitizer_suspended() ... sanitizer_exit()
+ *
+ * All are inlined: ThreadSanitizer keeps a stack of the functions entered for each fiber, and who switches must not
+ * return from one in between.
  */
 #ifndef SWITCHER_SANITIZER_H
 #define SWITCHER_SANITIZER_H
 
-#include <tacet/switcher_interface.h>
+#include <tacet/context.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_ASAN 1
-#endif
-#endif
-
-#ifdef HAS_ASAN
+#if TACET_ADDRESS_SANITIZER
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
+#if TACET_THREAD_SANITIZER
+#include <sanitizer/tsan_interface.h>
+#endif
 
-struct sanitizer_switch {
+#define SANITIZED (TACET_ADDRESS_SANITIZER || TACET_THREAD_SANITIZER)
+#define SANITIZER_INLINE static inline __attribute__((always_inline))
+
+/* Of the side that is away, on its stack. */
+struct sanitizer_side {
     void *fake_stack;
 };
 
-/* to: the stack that is switched to; dying: nothing comes back to the present one. */
-static inline void sanitizer_before(struct sanitizer_switch *state, const struct tacet_stack *to, bool dying)
+SANITIZER_INLINE void sanitizer_resume(struct sanitizer_side *side, struct tacet_context *context, const void *base,
+                                       size_t bytes)
 {
-#ifdef HAS_ASAN
-    __sanitizer_start_switch_fiber(dying ? NULL : &state->fake_stack, to->base, to->bytes);
+#if TACET_ADDRESS_SANITIZER
+    __sanitizer_start_switch_fiber(&side->fake_stack, base, bytes);
 #endif
-    (void)state, (void)to, (void)dying;
+#if TACET_THREAD_SANITIZER
+    if (context->fiber == NULL)
+        context->fiber = __tsan_create_fiber(0);
+    context->resumer_fiber = __tsan_get_current_fiber();
+    __tsan_switch_to_fiber(context->fiber, 0);
+#endif
+    (void)side, (void)context, (void)base, (void)bytes;
 }
 
-/* from (may be NULL): receives the bounds of the stack that was left. state NULL: the first time on this stack. */
-static inline void sanitizer_after(const struct sanitizer_switch *state, struct tacet_stack *from)
+SANITIZER_INLINE void sanitizer_resumed(const struct sanitizer_side *side)
 {
-#ifdef HAS_ASAN
+#if TACET_ADDRESS_SANITIZER
+    __sanitizer_finish_switch_fiber(side->fake_stack, NULL, NULL);
+#endif
+    (void)side;
+}
+
+SANITIZER_INLINE void sanitizer_suspended(const struct sanitizer_side *side, struct tacet_context *context)
+{
+#if TACET_ADDRESS_SANITIZER
     const void *base = NULL;
     size_t bytes = 0;
-    __sanitizer_finish_switch_fiber(state != NULL ? state->fake_stack : NULL, &base, &bytes);
-    if (from != NULL)
-        *from = (struct tacet_stack){(char *)base, bytes};
+    __sanitizer_finish_switch_fiber(side != NULL ? side->fake_stack : NULL, &base, &bytes);
+    context->resumer_stack.base = base;
+    context->resumer_stack.bytes = bytes;
 #endif
-    (void)state, (void)from;
+    (void)side, (void)context;
+}
+
+SANITIZER_INLINE void sanitizer_started(struct tacet_context *context)
+{
+    sanitizer_suspended(NULL, context);
+}
+
+/* side NULL: nothing comes back to this stack. */
+SANITIZER_INLINE void sanitizer_suspend(struct sanitizer_side *side, struct tacet_context *context)
+{
+#if TACET_ADDRESS_SANITIZER
+    __sanitizer_start_switch_fiber(side != NULL ? &side->fake_stack : NULL, context->resumer_stack.base,
+                                   context->resumer_stack.bytes);
+#endif
+#if TACET_THREAD_SANITIZER
+    __tsan_switch_to_fiber(context->resumer_fiber, 0);
+#endif
+    (void)side, (void)context;
+}
+
+SANITIZER_INLINE void sanitizer_exit(struct tacet_context *context)
+{
+    sanitizer_suspend(NULL, context);
+}
+
+/* The context will not be resumed where it stands. On the resumer's stack. */
+static inline void sanitizer_forget(struct tacet_context *context)
+{
+#if TACET_THREAD_SANITIZER
+    if (context->fiber != NULL)
+        __tsan_destroy_fiber(context->fiber);
+    context->fiber = NULL;
+#endif
+    (void)context;
 }
 
 /* Frames that were never returned from leave their poison behind. */
-static inline void sanitizer_stack_reusable(const struct tacet_stack *stack)
+static inline void sanitizer_stack_reusable(const void *base, size_t bytes)
 {
-#ifdef HAS_ASAN
-    ASAN_UNPOISON_MEMORY_REGION(stack->base, stack->bytes);
+#if TACET_ADDRESS_SANITIZER
+    ASAN_UNPOISON_MEMORY_REGION(base, bytes);
 #endif
-    (void)stack;
+    (void)base, (void)bytes;
 }
 
 #endif

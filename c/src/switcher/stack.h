@@ -9,13 +9,19 @@
 #ifndef SWITCHER_STACK_H
 #define SWITCHER_STACK_H
 
-#include <tacet/switcher_interface.h>
+#include <tacet/switcher.h>
 
 #include <pthread.h>
 
 /* Usable bytes 2^STACK_CLASS_MIN .. 2^(STACK_CLASS_MIN + STACK_CLASSES - 1): 16 KiB to 256 MiB. */
 #define STACK_CLASS_MIN 14
 #define STACK_CLASSES 15
+
+/* The usable bytes are [base, base + bytes); the page below base is the guard. */
+struct stack {
+    char *base;
+    size_t bytes;
+};
 
 struct stack_class {
     char *free; /* top of the first free stack */
@@ -30,20 +36,16 @@ struct stack_mapping {
 
 struct stack_pool {
     pthread_mutex_t mutex;
-    size_t default_bytes;
-    size_t free_bytes, free_bytes_max;
+    size_t free_bytes;
+    size_t mapped_bytes;
     struct stack_mapping *mappings;
     struct stack_class classes[STACK_CLASSES];
 };
 
-#define STACK_POOL_INIT(default_bytes_, free_bytes_max_)                                                               \
-    {                                                                                                                  \
-        .mutex = PTHREAD_MUTEX_INITIALIZER, .default_bytes = (default_bytes_), .free_bytes_max = (free_bytes_max_)     \
-    }
-
-/* bytes 0: the pool's default. -EINVAL: too large; -ENOMEM. */
-tacet_result stack_take(struct stack_pool *pool, struct tacet_stack *stack, size_t bytes);
-void stack_give(struct stack_pool *pool, struct tacet_stack *stack);
+/* bytes 0: the options'. -EINVAL: too large; -ENOMEM. With an allocator of the user's, stacks are his, and not pooled. */
+tacet_result stack_take(struct stack_pool *pool, const struct tacet_switcher_options *options, struct stack *stack,
+                        size_t bytes);
+void stack_give(struct stack_pool *pool, const struct tacet_switcher_options *options, const struct stack *stack);
 
 /* No stack may be in use. */
 void stack_pool_finish(struct stack_pool *pool);

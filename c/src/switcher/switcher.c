@@ -8,13 +8,21 @@
 
 #define STACK_BYTES_DEFAULT (64 * 1024)
 #define POOLED_BYTES_DEFAULT (64 * 1024 * 1024)
+#define BOUNCE_BYTES_DEFAULT (16 * 1024)
+
+#define OPTIONS_DEFAULT                                                                                                \
+    {                                                                                                                  \
+        .stack_bytes = STACK_BYTES_DEFAULT, .pooled_bytes_max = POOLED_BYTES_DEFAULT,                                  \
+        .bounce_bytes_max = BOUNCE_BYTES_DEFAULT                                                                       \
+    }
 
 #define DEFAULT_INSTANCE(kind)                                                                                         \
     struct tacet_switcher *tacet_switcher_##kind(void)                                                                 \
     {                                                                                                                  \
         static struct tacet_switcher instance = {                                                                      \
             .ops = &tacet_##kind##_ops,                                                                                \
-            .stacks = STACK_POOL_INIT(STACK_BYTES_DEFAULT, POOLED_BYTES_DEFAULT),                                      \
+            .options = OPTIONS_DEFAULT,                                                                                \
+            .stacks.mutex = PTHREAD_MUTEX_INITIALIZER,                                                                 \
             .is_default = true,                                                                                        \
         };                                                                                                             \
         return &instance;                                                                                              \
@@ -24,22 +32,37 @@ DEFAULT_INSTANCE(none)
 DEFAULT_INSTANCE(stackless)
 DEFAULT_INSTANCE(asm)
 
+static struct tacet_switcher_options with_defaults(const struct tacet_switcher_options *options)
+{
+    static const struct tacet_switcher_options defaults = OPTIONS_DEFAULT;
+    struct tacet_switcher_options chosen = options != NULL ? *options : defaults;
+    if (chosen.stack_bytes == 0)
+        chosen.stack_bytes = defaults.stack_bytes;
+    if (chosen.pooled_bytes_max == 0)
+        chosen.pooled_bytes_max = defaults.pooled_bytes_max;
+    if (chosen.bounce_bytes_max == 0)
+        chosen.bounce_bytes_max = defaults.bounce_bytes_max;
+    return chosen;
+}
+
 tacet_result tacet_switcher_create(struct tacet_switcher **switcher, const struct tacet_switcher_ops *ops,
                                    const struct tacet_switcher_options *options)
 {
     if (switcher == NULL || ops == NULL || ops->run == NULL)
         return -EINVAL;
+    if (options != NULL && (options->allocate == NULL) != (options->deallocate == NULL))
+        return -EINVAL;
     *switcher = malloc(sizeof **switcher);
     if (*switcher == NULL)
         return -ENOMEM;
-    size_t stack_bytes = options != NULL ? options->stack_bytes : 0;
-    size_t pooled_bytes = options != NULL ? options->pooled_bytes_max : 0;
-    **switcher = (struct tacet_switcher){
-        .ops = ops,
-        .stacks = STACK_POOL_INIT(stack_bytes > 0 ? stack_bytes : STACK_BYTES_DEFAULT,
-                                  pooled_bytes > 0 ? pooled_bytes : POOLED_BYTES_DEFAULT),
-    };
+    **switcher = (struct tacet_switcher){.ops = ops, .options = with_defaults(options)};
+    pthread_mutex_init(&(*switcher)->stacks.mutex, NULL);
     return 0;
+}
+
+const struct tacet_switcher_options *tacet_switcher_get_options(const struct tacet_switcher *switcher)
+{
+    return &switcher->options;
 }
 
 tacet_result tacet_switcher_destroy(struct tacet_switcher *switcher)
@@ -71,19 +94,21 @@ void switcher_release(struct tacet_switcher *switcher)
     __atomic_fetch_sub(&switcher->users, 1, __ATOMIC_RELEASE);
 }
 
-void stackful_entry(void *task)
+/* A task that nobody owns any more is destroyed when its stack has been left. */
+void stackful_entry(struct tacet_context *context)
 {
-    struct c_task *c_task = c_task_of(task);
-    tacet_task_exit(task, c_task->body(task, c_task->arg));
+    struct c_task *task = TACET_CONTAINER_OF(context, struct c_task, context);
+    struct executor *executor = executor_of(task->task.executor);
+    tacet_task_exit(&task->task, task->body(&task->task, task->arg));
+    if (TACET_UNLIKELY(task->released))
+        executor_bury(executor, &task->task);
 }
 
-void stackful_after(void *task)
-{
-    task_settle(c_task_of(task));
-}
-
+/* Where the stack of an evicted task finds no place (`copying`: no memory for the one that is in its way) it tries again. */
 void tacet_stackful_run(struct tacet_runnable *runnable)
 {
     struct tacet_task *task = tacet_task_resume(runnable);
-    task->switcher_ops->resume(&c_task_of(task)->context, task->wake_result);
+    tacet_result r = task->switcher_ops->resume(&c_task_of(task)->context, task->wake_result);
+    if (TACET_UNLIKELY(r < 0))
+        tacet_task_requeue(task);
 }

@@ -12,16 +12,17 @@
 
 struct tacet_switcher {
     const struct tacet_switcher_ops *ops;
+    struct tacet_switcher_options options;
     struct stack_pool stacks;
-    uint64_t users; /* tasks made with it */
+    struct execution_stack *execution_stacks; /* of `copying`; see copying.c */
+    uint64_t users;                           /* contexts, and tasks without one */
     bool is_default;
 };
 
 void switcher_use(struct tacet_switcher *switcher);
 void switcher_release(struct tacet_switcher *switcher);
 
-/* What a task's context does: runs the body, and exits; then, back on the scheduler's stack, settles. */
-void stackful_entry(void *task);
-void stackful_after(void *task);
+/* What a task's context does: runs the body, and exits. */
+void stackful_entry(struct tacet_context *context);
 
 #endif

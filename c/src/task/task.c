@@ -27,7 +27,9 @@ tacet_result tacet_task_create(struct tacet_task **task, struct tacet_switcher *
     c_task->name = options->name;
     c_task->destroy_arg = options->destroy_arg;
     if (switcher->ops->create != NULL) {
-        tacet_result r = switcher->ops->create(&c_task->context, switcher, options->stack_bytes);
+        c_task->context.switcher = switcher;
+        c_task->context.flags = TACET_CONTEXT_OF_TASK;
+        tacet_result r = switcher->ops->create(&c_task->context, options->stack_bytes);
         if (r < 0) {
             free(c_task);
             return r;
@@ -141,7 +143,9 @@ static inline tacet_result check_attach(const struct tacet_executor *executor, c
 
 static TACET_NOINLINE tacet_result prepare_context(struct tacet_task *task)
 {
-    task->switcher_ops->prepare(&c_task_of(task)->context, stackful_entry, stackful_after, task);
+    struct tacet_context *context = &c_task_of(task)->context;
+    context->state = TACET_CONTEXT_SUSPENDED;
+    task->switcher_ops->prepare(context, stackful_entry);
     return 0;
 }
 

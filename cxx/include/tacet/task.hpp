@@ -76,7 +76,9 @@ inline constexpr tacet_switcher_ops coroutine_ops = {
     .prepare = nullptr,
     .resume = nullptr,
     .suspend = nullptr,
+    .exit = nullptr,
     .destroy = nullptr,
+    .reserve = nullptr,
     .abandon = abandon_root,
 };
 

@@ -1,10 +1,10 @@
 /*
- * The switch between two stacks, x86-64 System V.
+ * The switch between two stacks, x86-64 System V. Interface: switch.h.
  *
  * A suspended stack, from its saved stack pointer upwards:
- *   [sp+0] mxcsr  [sp+4] x87 control word  [sp+8] r15  [sp+16] r14  [sp+24] r13  [sp+32] r12  [sp+40] rbx  [sp+48] rbp
- *   [sp+56] return address
- * A context: [+0] its stack pointer, [+8] that of its resumer.
+ *   [sp+0] mxcsr  [sp+4] x87 control word  [sp+8] errno  [sp+16] r15  [sp+24] r14  [sp+32] r13  [sp+40] r12  [sp+48] rbx
+ *   [sp+56] rbp  [sp+64] return address
+ * A resumer's: the same without errno, which it does not expect to keep.
  *
  * Leaving is by a jump, not a return: the processor's return predictor knows only the stack that called. For the same
  * reason the callers in C end in a jump to these functions, so that no return is executed between two switches.
@@ -38,11 +38,11 @@
     .cfi_rel_offset r15, 0
 .endm
 
-.macro restore_control_words
+.macro restore_control_words bytes
     ldmxcsr 0(%rsp)
     fldcw 4(%rsp)
-    addq $8, %rsp
-    .cfi_adjust_cfa_offset -8
+    addq $\bytes, %rsp
+    .cfi_adjust_cfa_offset -\bytes
 .endm
 
 .macro restore_registers
@@ -87,36 +87,43 @@
     .size \name, . - \name
 .endm
 
-/* void tacet_asm_resume(struct tacet_context *context, int64_t value, uint64_t control_words)
- * rax = value on the context's side; control_words: the resumer's, as they lie on the stack. */
-    begin tacet_asm_resume
+/* void switch_resume(struct switch_words *words, int64_t value, uint64_t control_words, int *errno_location)
+ * rax = value on the context's side; control_words as they lie on the stack. */
+    begin switch_resume
     save_registers
     pushq %rdx
     .cfi_adjust_cfa_offset 8
     movq %rsp, 8(%rdi)
     movq 0(%rdi), %rsp
     movq %rsi, %rax
-    restore_control_words
+    .cfi_adjust_cfa_offset 8
+    movl 8(%rsp), %edx
+    movl %edx, (%rcx)
+    restore_control_words 16
     restore_registers
     jump_back
-    end tacet_asm_resume
+    end switch_resume
 
-/* int64_t tacet_asm_suspend(struct tacet_context *context) */
-    begin tacet_asm_suspend
+/* int64_t switch_suspend(struct switch_words *words, const int *errno_location) */
+    begin switch_suspend
     save_registers
+    movl (%rsi), %eax
+    pushq %rax
+    .cfi_adjust_cfa_offset 8
     subq $8, %rsp
     .cfi_adjust_cfa_offset 8
     stmxcsr 0(%rsp)
     fnstcw 4(%rsp)
     movq %rsp, 0(%rdi)
     movq 8(%rdi), %rsp
-    restore_control_words
+    .cfi_adjust_cfa_offset -8
+    restore_control_words 8
     restore_registers
     jump_back
-    end tacet_asm_suspend
+    end switch_suspend
 
-/* void tacet_asm_finish(struct tacet_context *context): to the resumer for good, and on its stack to tacet_asm_after. */
-    begin tacet_asm_finish
+/* void switch_finish(const struct switch_words *words) */
+    begin switch_finish
     movq 8(%rdi), %rsp
     .cfi_def_cfa rsp, 64
     .cfi_offset rip, -8
@@ -126,20 +133,40 @@
     .cfi_offset r13, -40
     .cfi_offset r14, -48
     .cfi_offset r15, -56
-    restore_control_words
+    restore_control_words 8
     restore_registers
-    jmp tacet_asm_after
-    end tacet_asm_finish
+    jump_back
+    end switch_finish
 
-/* The first frame of a context, which r12 holds. Nobody called it: the unwinder stops here. */
-    begin tacet_asm_first_frame
+/* The first frame of a context: r12 the context, r13 its entry. Nobody called it: the unwinder stops here. */
+    begin switch_first
     .cfi_undefined rip
     endbr64
     xorl %ebp, %ebp
     movq %r12, %rdi
-    call tacet_asm_main
+    movq %r13, %rsi
+    call switch_main
     ud2
-    end tacet_asm_first_frame
+    end switch_first
+
+/* void *switch_first_frame(char *top, struct tacet_context *context, tacet_context_entry *entry)
+ * 16 bytes below top stay free, so that the stack is aligned where switch_first calls. */
+    begin switch_first_frame
+    endbr64
+    leaq -88(%rdi), %rax
+    movq $0x0000037f00001f80, %rcx /* the psABI's initial control words */
+    movq %rcx, 0(%rax)
+    movq $0, 8(%rax)
+    movq $0, 16(%rax)
+    movq $0, 24(%rax)
+    movq %rdx, 32(%rax)
+    movq %rsi, 40(%rax)
+    movq $0, 48(%rax)
+    movq $0, 56(%rax)
+    leaq switch_first(%rip), %rcx
+    movq %rcx, 64(%rax)
+    ret
+    end switch_first_frame
 
 #endif
 

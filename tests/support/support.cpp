@@ -34,14 +34,24 @@ const std::vector<ring_kind>& all_rings()
     return rings;
 }
 
-const std::vector<switcher_kind>& suspending_switchers()
+const std::vector<switcher_kind>& own_stack_switchers()
 {
     static const std::vector<switcher_kind> switchers = {
-        {"stackless", tacet_switcher_stackless},
-#if defined(__x86_64__)
+        {"setjmp", tacet_switcher_setjmp},
+#if defined(__x86_64__) || defined(__aarch64__)
         {"asm", tacet_switcher_asm},
 #endif
     };
+    return switchers;
+}
+
+const std::vector<switcher_kind>& suspending_switchers()
+{
+    static const std::vector<switcher_kind> switchers = [] {
+        std::vector<switcher_kind> all = own_stack_switchers();
+        all.insert(all.begin(), {"stackless", tacet_switcher_stackless});
+        return all;
+    }();
     return switchers;
 }
 

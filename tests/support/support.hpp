@@ -42,6 +42,9 @@ const std::vector<switcher_kind>& all_switchers();
 /* Those whose tasks can wait. */
 const std::vector<switcher_kind>& suspending_switchers();
 
+/* Those whose tasks have a stack each. */
+const std::vector<switcher_kind>& own_stack_switchers();
+
 inline const ring_kind default_ring = {"io_uring of 256", 256, 0};
 
 /*

@@ -77,7 +77,7 @@ TEST_CASE("an instance is busy while a task of it exists", "[instance]")
     CHECK(tacet_switcher_destroy(switcher) == 0);
 }
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 
 TEST_CASE("a stack may have up to 256 MiB", "[stack]")
 {

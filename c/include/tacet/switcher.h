@@ -19,6 +19,7 @@ struct tacet_switcher_ops;
 /* The kinds, for tacet_switcher_create(). */
 TACET_EXPORT extern const struct tacet_switcher_ops tacet_none_ops;
 TACET_EXPORT extern const struct tacet_switcher_ops tacet_stackless_ops;
+TACET_EXPORT extern const struct tacet_switcher_ops tacet_setjmp_ops;
 TACET_EXPORT extern const struct tacet_switcher_ops tacet_asm_ops;
 
 /* Runs to its end; may start operations whose completion is a callback. A suspending call returns -ENOTSUP. */
@@ -26,6 +27,9 @@ TACET_EXPORT struct tacet_switcher *tacet_switcher_none(void);
 
 /* The body returns TACET_PENDING and is called again when what it waits for has come: C state machines. */
 TACET_EXPORT struct tacet_switcher *tacet_switcher_stackless(void);
+
+/* A stack of its own, pooled and guarded; switched by _setjmp and _longjmp: for every architecture that has a C library. */
+TACET_EXPORT struct tacet_switcher *tacet_switcher_setjmp(void);
 
 /* A stack of its own, pooled and guarded; callee-saved registers are pushed, stack pointers swapped. */
 TACET_EXPORT struct tacet_switcher *tacet_switcher_asm(void);

@@ -13,7 +13,10 @@
 
 #include <tacet/context.h>
 
+#include <setjmp.h>
+
 #if TACET_ADDRESS_SANITIZER
+#include <dlfcn.h>
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -85,6 +88,27 @@ SANITIZER_INLINE void sanitizer_suspend(struct sanitizer_side *side, struct tace
 SANITIZER_INLINE void sanitizer_exit(struct tacet_context *context)
 {
     sanitizer_suspend(NULL, context);
+}
+
+/*
+ * _longjmp to another stack. AddressSanitizer's own wrapper takes it for the end of frames on this one and unpoisons what they
+ * still need, or warns that it cannot; so do compilers before a call that does not return. ThreadSanitizer's is needed.
+ */
+SANITIZER_INLINE __attribute__((noreturn)) void sanitizer_longjmp(jmp_buf registers)
+{
+#if TACET_ADDRESS_SANITIZER
+    static void *found; /* the C library's own */
+    void *libc_longjmp = __atomic_load_n(&found,
+                                         __ATOMIC_RELAXED); /* whichever thread stores it: they all find the same */
+    if (libc_longjmp == NULL) {
+        libc_longjmp = dlsym(dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD), "_longjmp");
+        __atomic_store_n(&found, libc_longjmp, __ATOMIC_RELAXED);
+    }
+    ((void (*)(jmp_buf, int))libc_longjmp)(registers, 1);
+    __builtin_unreachable();
+#else
+    _longjmp(registers, 1);
+#endif
 }
 
 /* The context will not be resumed where it stands. On the resumer's stack. */

@@ -30,6 +30,7 @@
 
 DEFAULT_INSTANCE(none)
 DEFAULT_INSTANCE(stackless)
+DEFAULT_INSTANCE(setjmp)
 DEFAULT_INSTANCE(asm)
 
 static struct tacet_switcher_options with_defaults(const struct tacet_switcher_options *options)

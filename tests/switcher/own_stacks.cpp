@@ -1,20 +1,23 @@
 /* What a switch between stacks must keep: registers, control words, exceptions in flight, the stack itself. */
 #include "support/support.hpp"
 
-#if defined(__x86_64__)
-
 #include <cerrno>
 #include <cfenv>
 #include <csignal>
 #include <cstdint>
 #include <exception>
 #include <execinfo.h>
-#include <immintrin.h>
 #include <stdexcept>
 #include <string>
 #include <unistd.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 using namespace support;
+
+#if defined(__x86_64__)
 
 /*
  * uint64_t test_registers(tacet_result (*call)(tacet_task *), tacet_task *task, uint64_t pattern)
@@ -75,14 +78,16 @@ test_registers:
 )");
 extern "C" std::uint64_t test_registers(tacet_result (*call)(tacet_task*), tacet_task* task, std::uint64_t pattern);
 
+#endif
+
 namespace {
 
-std::vector<task> many(tacet_executor* executor, int count, const std::function<tacet_result(tacet_task*, int)>& body)
+std::vector<task> many(const switcher_kind& switcher, tacet_executor* executor, int count,
+                       const std::function<tacet_result(tacet_task*, int)>& body)
 {
     std::vector<task> tasks;
     for (int i = 0; i < count; i++) {
-        tasks.emplace_back(tacet_switcher_asm(),
-                           std::vector<call>{[body, i](tacet_task* self) { return body(self, i); }});
+        tasks.emplace_back(switcher, std::vector<call>{[body, i](tacet_task* self) { return body(self, i); }});
         tasks.back().attach(executor);
     }
     return tasks;
@@ -93,6 +98,17 @@ void check_all(const std::vector<task>& tasks, tacet_result expected)
     for (const task& each : tasks)
         CHECK(tacet_task_result(each) == expected);
 }
+
+void suspend(tacet_task* self, tacet_result (*call)(tacet_task*) = tacet_yield)
+{
+    CHECK(call(self) == 0);
+}
+
+}
+
+#if defined(__x86_64__)
+
+namespace {
 
 std::uint16_t x87_control_word()
 {
@@ -108,17 +124,13 @@ void set_x87_control_word(std::uint16_t word)
 
 const unsigned mxcsr_control = 0xffc0;
 
-void suspend(tacet_task* self, tacet_result (*call)(tacet_task*) = tacet_yield)
-{
-    CHECK(call(self) == 0);
 }
 
-}
-
-TEST_CASE("callee-saved registers survive every suspension", "[asm]")
+TEST_CASE("callee-saved registers survive every suspension", "[own_stack]")
 {
+    const switcher_kind& switcher = GENERATE(from_range(own_stack_switchers()));
     executor executor;
-    const std::vector<task> tasks = many(executor, 5, [](tacet_task* self, int number) -> tacet_result {
+    const std::vector<task> tasks = many(switcher, executor, 5, [](tacet_task* self, int number) -> tacet_result {
         std::uint64_t distance = 0;
         for (std::uint64_t i = 0; i < 200; i++) {
             const std::uint64_t pattern = 0x0123456789abcdef * (i + 1) + static_cast<std::uint64_t>(number);
@@ -130,14 +142,16 @@ TEST_CASE("callee-saved registers survive every suspension", "[asm]")
     check_all(tasks, 0);
 }
 
-TEST_CASE("each task has its own rounding modes and control words, and the executor's thread keeps its own", "[asm]")
+TEST_CASE("each task has its own rounding modes and control words, and the executor's thread keeps its own",
+          "[own_stack]")
 {
+    const switcher_kind& switcher = GENERATE(from_range(own_stack_switchers()));
     executor executor;
     const unsigned mxcsr = _mm_getcsr() & mxcsr_control;
     const std::uint16_t x87 = x87_control_word();
     _mm_setcsr(_mm_getcsr() | _MM_ROUND_DOWN | _MM_FLUSH_ZERO_ON);
     set_x87_control_word(0x77f);
-    const std::vector<task> tasks = many(executor, 4, [](tacet_task* self, int number) -> tacet_result {
+    const std::vector<task> tasks = many(switcher, executor, 4, [](tacet_task* self, int number) -> tacet_result {
         if ((_mm_getcsr() & mxcsr_control) != 0x1f80 || x87_control_word() != 0x37f)
             return 1; /* a task starts with the ABI's */
         const int modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
@@ -168,6 +182,35 @@ TEST_CASE("each task has its own rounding modes and control words, and the execu
     CHECK(items == 4 * 51);
     CHECK(mxcsr_after == (mxcsr | _MM_ROUND_DOWN | _MM_FLUSH_ZERO_ON));
     CHECK(x87_after == 0x77f);
+    check_all(tasks, 0);
+}
+
+#endif
+
+TEST_CASE("each task has its own errno and rounding mode, whatever else runs meanwhile", "[own_stack]")
+{
+    const switcher_kind& switcher = GENERATE(from_range(own_stack_switchers()));
+    executor executor;
+    const std::vector<task> tasks = many(switcher, executor, 4, [](tacet_task* self, int number) -> tacet_result {
+        if (errno != 0 || std::fegetround() != FE_TONEAREST)
+            return 1;
+        const int modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
+        std::fesetround(modes[number]);
+        errno = 1000 + number;
+        for (int i = 0; i < 50; i++) {
+            if ((i % 5 == 0 ? tacet_nop(self) : tacet_yield(self)) != 0)
+                return 2;
+            if (std::fegetround() != modes[number] || errno != 1000 + number)
+                return 3;
+        }
+        return 0;
+    });
+    std::fesetround(FE_UPWARD);
+    const tacet_result items = executor.run_until_idle();
+    const int mode_after = std::fegetround();
+    std::fesetround(FE_TONEAREST);
+    CHECK(items == 4 * 51);
+    CHECK(mode_after == FE_UPWARD);
     check_all(tasks, 0);
 }
 
@@ -222,19 +265,21 @@ struct suspends_in_destructor {
 
 }
 
-TEST_CASE("tasks suspend inside catch blocks, interleaved, and each keeps its own exceptions", "[asm]")
+TEST_CASE("tasks suspend inside catch blocks, interleaved, and each keeps its own exceptions", "[own_stack]")
 {
+    const switcher_kind& switcher = GENERATE(from_range(own_stack_switchers()));
     executor executor;
-    const std::vector<task> tasks = many(executor, 20, juggle_exceptions);
+    const std::vector<task> tasks = many(switcher, executor, 20, juggle_exceptions);
     CHECK(executor.run_until_idle() > 100);
     check_all(tasks, 0);
     CHECK(std::current_exception() == nullptr);
 }
 
-TEST_CASE("a task that suspends while an exception unwinds it leaves the others without one", "[asm]")
+TEST_CASE("a task that suspends while an exception unwinds it leaves the others without one", "[own_stack]")
 {
+    const switcher_kind& switcher = GENERATE(from_range(own_stack_switchers()));
     executor executor;
-    const std::vector<task> tasks = many(executor, 6, [](tacet_task* self, int number) -> tacet_result {
+    const std::vector<task> tasks = many(switcher, executor, 6, [](tacet_task* self, int number) -> tacet_result {
         if (number % 2 == 1) {
             tacet_result seen = 0;
             for (int i = 0; i < 5; i++) {
@@ -285,10 +330,11 @@ namespace {
 
 }
 
-TEST_CASE("tasks recurse deep into their stacks, side by side, suspending all the way", "[asm]")
+TEST_CASE("tasks recurse deep into their stacks, side by side, suspending all the way", "[own_stack]")
 {
+    const switcher_kind& switcher = GENERATE(from_range(own_stack_switchers()));
     executor executor;
-    const std::vector<task> tasks = many(executor, 4, [](tacet_task* self, int) -> tacet_result {
+    const std::vector<task> tasks = many(switcher, executor, 4, [](tacet_task* self, int) -> tacet_result {
         const char top = 0;
         return descend(self, &top, 200 * 1024, 1) ? 0 : -1; /* of 256 KiB */
     });
@@ -296,8 +342,9 @@ TEST_CASE("tasks recurse deep into their stacks, side by side, suspending all th
     check_all(tasks, 0);
 }
 
-TEST_CASE("a task that overflows its stack hits the guard, and nobody else's memory", "[asm]")
+TEST_CASE("a task that overflows its stack hits the guard, and nobody else's memory", "[own_stack]")
 {
+    const switcher_kind& switcher = GENERATE(from_range(own_stack_switchers()));
     const bool neighbour = GENERATE(false, true);
     CHECK(in_child([&] {
               std::signal(SIGSEGV, SIG_DFL);
@@ -306,9 +353,9 @@ TEST_CASE("a task that overflows its stack hits the guard, and nobody else's mem
               if (tacet_executor_create(&executor, &options) != 0)
                   return 1;
               tacet_task *below = nullptr, *task = nullptr; /* stacks are carved upwards */
-              if (neighbour && tacet_task_create(&below, tacet_switcher_asm(), nullptr) != 0)
+              if (neighbour && tacet_task_create(&below, switcher.instance(), nullptr) != 0)
                   return 2;
-              if (tacet_task_create(&task, tacet_switcher_asm(), nullptr) != 0)
+              if (tacet_task_create(&task, switcher.instance(), nullptr) != 0)
                   return 3;
               const auto body = [](tacet_task*, void*) -> tacet_result {
                   volatile int depth = 0;
@@ -321,11 +368,12 @@ TEST_CASE("a task that overflows its stack hits the guard, and nobody else's mem
           }) == -SIGSEGV);
 }
 
-TEST_CASE("a backtrace from a task ends at the task's first frame", "[asm]")
+TEST_CASE("a backtrace from a task ends at the task's first frame", "[own_stack]")
 {
+    const switcher_kind& switcher = GENERATE(from_range(own_stack_switchers()));
     executor executor;
     int frames = 0, frames_later = 0;
-    task traces(tacet_switcher_asm(), {[&](tacet_task* self) {
+    task traces(switcher, {[&](tacet_task* self) {
                     void* addresses[200];
                     frames = ::backtrace(addresses, 200);
                     const tacet_result r = tacet_yield(self);
@@ -338,5 +386,3 @@ TEST_CASE("a backtrace from a task ends at the task's first frame", "[asm]")
     CHECK(frames < 100);
     CHECK(frames_later == frames);
 }
-
-#endif

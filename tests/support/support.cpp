@@ -40,6 +40,7 @@ const std::vector<switcher_kind>& own_stack_switchers()
         {"setjmp", tacet_switcher_setjmp},
 #if defined(__x86_64__) || defined(__aarch64__)
         {"asm", tacet_switcher_asm},
+        {"copying", tacet_switcher_copying},
 #endif
     };
     return switchers;

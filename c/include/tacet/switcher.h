@@ -21,6 +21,7 @@ TACET_EXPORT extern const struct tacet_switcher_ops tacet_none_ops;
 TACET_EXPORT extern const struct tacet_switcher_ops tacet_stackless_ops;
 TACET_EXPORT extern const struct tacet_switcher_ops tacet_setjmp_ops;
 TACET_EXPORT extern const struct tacet_switcher_ops tacet_asm_ops;
+TACET_EXPORT extern const struct tacet_switcher_ops tacet_copying_ops;
 
 /* Runs to its end; may start operations whose completion is a callback. A suspending call returns -ENOTSUP. */
 TACET_EXPORT struct tacet_switcher *tacet_switcher_none(void);
@@ -33,6 +34,16 @@ TACET_EXPORT struct tacet_switcher *tacet_switcher_setjmp(void);
 
 /* A stack of its own, pooled and guarded; callee-saved registers are pushed, stack pointers swapped. */
 TACET_EXPORT struct tacet_switcher *tacet_switcher_asm(void);
+
+/*
+ * All tasks of a thread run on one execution stack; the live part of a task's is copied out when another needs the room, so
+ * that a suspended task takes no more than what it has live. For very many, shallow tasks.
+ *
+ * While a task is away, its stack's memory is another's: what others follow must not point there. Arguments of suspending
+ * operations may: they are copied, up to bounce_bytes_max for one operation; beyond it is -EFAULT, with a message that
+ * names the operation. So is an op, a semaphore or an argument of X_start() that lies there.
+ */
+TACET_EXPORT struct tacet_switcher *tacet_switcher_copying(void);
 
 /* What is 0 is the default. */
 struct tacet_switcher_options {

@@ -1,6 +1,8 @@
 /* Instances, the default ones, and what all kinds with stacks share. */
 #include "switcher/switcher.h"
 
+#include "switcher/copying.h"
+
 #include "task/c_task.h"
 
 #include <errno.h>
@@ -32,6 +34,7 @@ DEFAULT_INSTANCE(none)
 DEFAULT_INSTANCE(stackless)
 DEFAULT_INSTANCE(setjmp)
 DEFAULT_INSTANCE(asm)
+DEFAULT_INSTANCE(copying)
 
 static struct tacet_switcher_options with_defaults(const struct tacet_switcher_options *options)
 {
@@ -53,10 +56,12 @@ tacet_result tacet_switcher_create(struct tacet_switcher **switcher, const struc
         return -EINVAL;
     if (options != NULL && (options->allocate == NULL) != (options->deallocate == NULL))
         return -EINVAL;
+    static uint64_t made;
     *switcher = malloc(sizeof **switcher);
     if (*switcher == NULL)
         return -ENOMEM;
     **switcher = (struct tacet_switcher){.ops = ops, .options = with_defaults(options)};
+    (*switcher)->serial = __atomic_add_fetch(&made, 1, __ATOMIC_RELAXED);
     pthread_mutex_init(&(*switcher)->stacks.mutex, NULL);
     return 0;
 }
@@ -74,6 +79,7 @@ tacet_result tacet_switcher_destroy(struct tacet_switcher *switcher)
         return -EPERM;
     if (__atomic_load_n(&switcher->users, __ATOMIC_ACQUIRE) > 0) /* acquire: pairs with switcher_release() */
         return -EBUSY;
+    copying_finish(switcher);
     stack_pool_finish(&switcher->stacks);
     free(switcher);
     return 0;

@@ -15,6 +15,7 @@ struct tacet_switcher {
     struct tacet_switcher_options options;
     struct stack_pool stacks;
     struct execution_stack *execution_stacks; /* of `copying`; see copying.c */
+    uint64_t serial;                          /* tells it from an earlier one at the same address */
     uint64_t users;                           /* contexts, and tasks without one */
     bool is_default;
 };

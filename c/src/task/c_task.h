@@ -44,6 +44,8 @@ static inline tacet_result call_check_may_suspend(const struct tacet_task *task)
         return -EPERM;
     if (TACET_UNLIKELY(task->switcher_ops->flags & (TACET_SWITCHER_CANNOT_SUSPEND | TACET_SWITCHER_FOREIGN)))
         return -ENOTSUP;
+    if (TACET_UNLIKELY(task->switcher_ops->reserve != NULL))
+        return task->switcher_ops->reserve(&c_task_of(task)->context);
     return 0;
 }
 

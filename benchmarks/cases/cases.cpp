@@ -12,6 +12,7 @@ const bench_case cases[] = {
     {"yield", "one suspension and resumption through the ready queue", run_yield},
     {"nop", "one io_uring no-op, from suspension to resumption", run_nop},
     {"read", "one random 4 KiB read of a cached file", run_read},
+    {"cycle", "one message of the ring test: [N R M], or a sweep over sizes", run_cycle},
     {"copy", "tacet-cp against cp -r -p: small files, and one large file", run_copy},
 };
 

@@ -4,16 +4,28 @@
 #include "harness/measure.hpp"
 #include "harness/report.hpp"
 
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
 namespace bench {
 
+struct cycle_sizes {
+    std::size_t n = 2;   // tasks in a ring
+    std::size_t r = 1;   // rings
+    std::uint64_t m = 0; // rounds a slice; 0: as many as make a good measurement
+    std::size_t dead_bytes = 0;
+    std::size_t threads = 1;
+};
+
 struct options {
     bool quick = false;
     std::string tacet_cp; // the program that the case `copy` measures
     bench::plan plan;
-    int copy_repetitions = 5; // each takes seconds
+    int copy_repetitions = 5;         // each takes seconds
+    std::optional<cycle_sizes> cycle; // none: the standard sweep
+    std::string compare_folder;       // with the programs that the case `cycle` measures beside ours
 };
 
 struct bench_case {
@@ -32,6 +44,7 @@ report run_launch(const options& options);
 report run_yield(const options& options);
 report run_nop(const options& options);
 report run_read(const options& options);
+report run_cycle(const options& options);
 report run_copy(const options& options);
 
 }

@@ -25,6 +25,7 @@ void group::measure(const plan& plan, report& report)
         if (!entry.parameters)
             continue;
         row row = *entry.parameters;
+        entry.who->complete(row);
         row.set_timing(timings[i]);
         row.set_baseline(entries_[entry.baseline].baseline_name, timings[entry.baseline], timings[i]);
         report.rows.push_back(std::move(row));

@@ -28,4 +28,22 @@ inline bool live_is_intact(const unsigned char* live, std::size_t bytes, std::ui
     return true;
 }
 
+inline constexpr std::size_t live_bytes_max = 32768; // fits a stack of the usual size
+
+// Bytes in a frame, whose size is fixed when the program is built: returns what make.template operator()<room>() does,
+// room being the next of a few sizes that holds `bytes`, which are live_bytes_max at most.
+template <class Make>
+auto with_room_for(std::size_t bytes, const Make& make)
+{
+    if (bytes == 0)
+        return make.template operator()<0>();
+    if (bytes <= 256)
+        return make.template operator()<256>();
+    if (bytes <= 1000)
+        return make.template operator()<1000>();
+    if (bytes <= 10000)
+        return make.template operator()<10000>();
+    return make.template operator()<live_bytes_max>();
+}
+
 }

@@ -1,17 +1,19 @@
-// The signal handler behind interrupt.hpp: one flag, set asynchronously, read by the main thread only.
+// The signal handler behind interrupt.hpp: one flag, set asynchronously, read by any thread.
 #include "harness/interrupt.hpp"
 
+#include <atomic>
 #include <csignal>
 #include <signal.h>
 
 namespace bench {
 namespace {
 
-volatile std::sig_atomic_t signal_seen = 0;
+std::atomic<bool> signal_seen = false;
+static_assert(std::atomic<bool>::is_always_lock_free);
 
 void remember_signal(int)
 {
-    signal_seen = 1;
+    signal_seen.store(true, std::memory_order_relaxed);
 }
 
 }
@@ -27,7 +29,7 @@ void install_interrupt_handler()
 
 bool interrupt_requested() noexcept
 {
-    return signal_seen != 0;
+    return signal_seen.load(std::memory_order_relaxed);
 }
 
 void throw_if_interrupted()

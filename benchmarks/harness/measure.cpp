@@ -15,22 +15,6 @@ namespace {
 
 constexpr int attempts_max = 10;
 
-struct slice {
-    std::uint64_t ops;
-    double ns;
-
-    double ns_per_op() const { return ns / static_cast<double>(ops); }
-};
-
-slice time_slice(contestant& who, std::uint64_t ops)
-{
-    throw_if_interrupted();
-    const std::uint64_t begin = now_ns();
-    const std::uint64_t performed = who.perform(ops);
-    const std::uint64_t end = now_ns();
-    return slice{performed, static_cast<double>(std::max<std::uint64_t>(end - begin, 1))};
-}
-
 // How often the scheduler took the processor away from this thread for the sake of others.
 long preemptions()
 {
@@ -43,7 +27,8 @@ slice time_undisturbed_slice(contestant& who, std::uint64_t ops)
 {
     for (int attempts = 1;; attempts++) {
         const long before = preemptions();
-        const slice taken = time_slice(who, ops);
+        throw_if_interrupted();
+        const slice taken = who.take_slice(ops);
         if (preemptions() == before || attempts == attempts_max)
             return taken;
     }
@@ -59,6 +44,7 @@ std::uint64_t round_up(double ops, std::uint64_t granularity)
 std::uint64_t calibrate(contestant& who, double slice_ns)
 {
     const std::uint64_t granularity = who.granularity();
+    slice_ns = std::max(slice_ns, who.slice_ns_min());
     std::uint64_t ops = granularity;
     for (;;) {
         const slice tried = time_undisturbed_slice(who, ops);
@@ -75,10 +61,20 @@ void take_turns(const std::vector<contestant*>& contestants, const std::vector<s
     const std::size_t count = contestants.size();
     for (std::size_t turn = 0; turn < count; turn++) {
         const std::size_t who = backwards ? count - 1 - turn : turn;
+        if (static_cast<int>(slices[who].size()) >= contestants[who]->slices_max())
+            continue;
         slices[who].push_back(time_undisturbed_slice(*contestants[who], ops[who]).ns_per_op());
     }
 }
 
+}
+
+slice contestant::take_slice(std::uint64_t ops)
+{
+    const std::uint64_t begin = now_ns();
+    const std::uint64_t performed = perform(ops);
+    const std::uint64_t end = now_ns();
+    return slice{performed, static_cast<double>(std::max<std::uint64_t>(end - begin, 1))};
 }
 
 std::vector<timing> measure_interleaved(const std::vector<contestant*>& contestants, const plan& plan)

@@ -8,10 +8,20 @@
 #include "harness/statistics.hpp"
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
 namespace bench {
+
+class row;
+
+struct slice {
+    std::uint64_t ops;
+    double ns;
+
+    double ns_per_op() const { return ns / static_cast<double>(ops); }
+};
 
 // Something that performs operations and checks what they computed. What outlives a slice (tasks, rings, files) is
 // made by the constructor and released by the destructor.
@@ -28,6 +38,16 @@ public:
     virtual void finish() {}
 
     virtual std::uint64_t granularity() const { return 1; }
+
+    // perform(), timed; for those that bring a clock of their own.
+    virtual slice take_slice(std::uint64_t ops);
+
+    // Of what takes long to set up: how many slices a repetition may have, and how long they are at least.
+    virtual int slices_max() const { return std::numeric_limits<int>::max(); }
+    virtual double slice_ns_min() const { return 0; }
+
+    // Adds to its row what only the measurement has shown.
+    virtual void complete(row&) const {}
 };
 
 struct plan {

@@ -17,10 +17,6 @@ namespace {
 constexpr std::size_t stack_bytes = 1 << 20;
 constexpr std::size_t line_bytes = 64;
 
-// Between the save buffers, which else would lie alike in their pages where live parts are whole ones: that doubles the
-// time of the copies.
-constexpr std::size_t lines_apart = 5;
-
 std::byte* map_stack()
 {
     void* memory = mmap(nullptr, stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -37,7 +33,9 @@ raw_switch_copy::raw_switch_copy(std::size_t tasks, std::size_t live_bytes) : st
     const std::size_t frames_bytes = enter_first(contexts_.front(), 0);
     const std::size_t above_bytes = (std::max(live_bytes, frames_bytes) - frames_bytes) / 16 * 16;
     live_bytes_ = frames_bytes + above_bytes;
-    saved_stride_ = ((live_bytes_ + line_bytes - 1) / line_bytes + lines_apart) * line_bytes;
+    // An odd number of lines: else save buffers lie alike in their pages where live parts are whole ones, and the copies
+    // take twice the time; lines between them would take the prefetcher's.
+    saved_stride_ = (((live_bytes_ + line_bytes - 1) / line_bytes) | 1) * line_bytes;
     saved_ = std::make_unique<std::byte[]>(saved_stride_ * tasks);
     for (std::size_t i = 0; i < tasks; i++) {
         enter_first(contexts_[i], above_bytes);

@@ -12,6 +12,10 @@ const switcher_kind kinds[] = {
 #if defined(__x86_64__)
     {"asm", keeps::stack, tacet_switcher_asm},
 #endif
+    {"setjmp", keeps::stack, tacet_switcher_setjmp},
+#if defined(__x86_64__)
+    {"copying", keeps::copy, tacet_switcher_copying},
+#endif
 };
 
 }

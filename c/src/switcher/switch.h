@@ -25,7 +25,7 @@ struct switch_words {
 #if defined(__x86_64__)
 #define SWITCH_FRAME_BYTES 72
 #elif defined(__aarch64__)
-#define SWITCH_FRAME_BYTES 192
+#define SWITCH_FRAME_BYTES 176
 #endif
 
 /* control_words: the resumer's, to come back to. errno_location: of this thread; it receives the context's errno. */

@@ -17,6 +17,7 @@ constexpr std::uint64_t ring_tasks_max = 10'000; // the baseline nests its calls
 constexpr std::uint64_t rings_max = 100'000'000;
 constexpr std::uint64_t rounds_max = 1'000'000'000'000;
 constexpr std::uint64_t threads_max = 1'000;
+constexpr std::uint64_t probed_tasks_max = 1'000'000'000;
 
 std::uint64_t parse_number(std::string_view what, std::string_view text, std::uint64_t least, std::uint64_t most)
 {
@@ -47,6 +48,7 @@ public:
 private:
     void take_option(std::string_view option);
     void add_case(std::string_view name);
+    void take_memory_probe(std::string_view option);
     void take_ring_sizes();
     void finish();
 
@@ -89,9 +91,15 @@ void parser::take_option(std::string_view option)
     else if (option == "--threads")
         threads_ = number_of(option, 1, threads_max);
     else if (option == "--probe-memory")
-        line_.memory_probe = {std::string(value_of(option)), std::string(value_of(option))};
+        take_memory_probe(option);
     else
         throw usage_error(fmt::format("unknown option \"{}\"", option));
+}
+
+void parser::take_memory_probe(std::string_view option)
+{
+    line_.memory_probe = value_of(option);
+    line_.memory_probe_tasks = number_of(option, 1, probed_tasks_max);
 }
 
 void parser::add_case(std::string_view name)

@@ -22,7 +22,8 @@ struct command_line {
     bool all = false;
     bool help = false;
     bool list = false;
-    std::vector<std::string> memory_probe; // the arguments of --probe-memory
+    std::string memory_probe; // --probe-memory, for the children of the case `memory`: the name of a switcher
+    std::size_t memory_probe_tasks = 0;
 };
 
 // Throws usage_error.

@@ -59,6 +59,8 @@ int run(bench::command_line line)
             fmt::print("{}\n", known.name);
         return 0;
     }
+    if (!line.memory_probe.empty())
+        bench::probe_memory(line.memory_probe, line.memory_probe_tasks);
     if (line.cases.empty())
         throw bench::usage_error(fmt::format("no case given; known: {}", bench::known_case_names()));
     if (line.options.tacet_cp.empty())

@@ -13,6 +13,8 @@ const bench_case cases[] = {
     {"nop", "one io_uring no-op, from suspension to resumption", run_nop},
     {"read", "one random 4 KiB read of a cached file", run_read},
     {"cycle", "one message of the ring test: [N R M], or a sweep over sizes", run_cycle},
+    {"memory", "bytes a task that is suspended in a sleep", run_memory},
+    {"create", "create and destroy a task whose stack is in the pool", run_create},
     {"copy", "tacet-cp against cp -r -p: small files, and one large file", run_copy},
 };
 

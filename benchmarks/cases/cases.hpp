@@ -45,6 +45,12 @@ report run_yield(const options& options);
 report run_nop(const options& options);
 report run_read(const options& options);
 report run_cycle(const options& options);
+report run_memory(const options& options);
+report run_create(const options& options);
 report run_copy(const options& options);
+
+// What a child of the case `memory` does: prints bytes grown, bytes that a task's body needs itself, and mappings, and
+// ends the process.
+[[noreturn]] void probe_memory(const std::string& name, std::size_t tasks);
 
 }

@@ -107,23 +107,11 @@ struct subject {
     std::function<std::unique_ptr<contestant>(const cycle_sizes&)> make;
 };
 
-std::size_t task_bytes_of(const switcher_kind& kind)
-{
-    switch (kind.suspended) {
-    case keeps::stack:
-        return 4096 + 512;
-    case keeps::copy:
-        return 1024;
-    default:
-        return 448;
-    }
-}
-
 void add_switchers(std::vector<subject>& subjects)
 {
     for (const switcher_kind& kind : suspending_switchers()) {
         const rings_factory make = [&kind](const ring_sizes& sizes) { return make_rings(kind, sizes); };
-        subjects.push_back({kind.name, task_bytes_of(kind), std::numeric_limits<std::size_t>::max(),
+        subjects.push_back({kind.name, task_bytes_min(kind), std::numeric_limits<std::size_t>::max(),
                             [make](const cycle_sizes& sizes) { return std::make_unique<cycles>(make, sizes); }});
     }
 }

@@ -9,15 +9,23 @@ const switcher_kind kinds[] = {
     {"none", keeps::nothing, tacet_switcher_none},
     {"coroutine", keeps::frame, nullptr},
     {"stackless", keeps::state, tacet_switcher_stackless},
-#if defined(__x86_64__)
     {"asm", keeps::stack, tacet_switcher_asm},
-#endif
     {"setjmp", keeps::stack, tacet_switcher_setjmp},
-#if defined(__x86_64__)
     {"copying", keeps::copy, tacet_switcher_copying},
-#endif
 };
 
+}
+
+std::size_t task_bytes_min(const switcher_kind& kind)
+{
+    switch (kind.suspended) {
+    case keeps::stack:
+        return 4096 + 128;
+    case keeps::copy:
+        return 448;
+    default:
+        return 256;
+    }
 }
 
 std::span<const switcher_kind> all_switchers()

@@ -3,6 +3,7 @@
 
 #include <tacet/switcher.h>
 
+#include <cstddef>
 #include <span>
 
 namespace bench {
@@ -21,6 +22,9 @@ struct switcher_kind {
     keeps suspended;
     tacet_switcher* (*instance)(); // nullptr for coroutines, which the C++ layer runs
 };
+
+// What a suspended task takes at the least, roughly: for telling what will not fit.
+std::size_t task_bytes_min(const switcher_kind& kind);
 
 // With those that cannot suspend, and without.
 std::span<const switcher_kind> all_switchers();

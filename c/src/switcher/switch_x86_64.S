@@ -95,8 +95,8 @@
     .cfi_adjust_cfa_offset 8
     movq %rsp, 8(%rdi)
     movq 0(%rdi), %rsp
-    movq %rsi, %rax
     .cfi_adjust_cfa_offset 8
+    movq %rsi, %rax
     movl 8(%rsp), %edx
     movl %edx, (%rcx)
     restore_control_words 16
@@ -141,6 +141,8 @@
 /* The first frame of a context: r12 the context, r13 its entry. Nobody called it: the unwinder stops here. */
     begin switch_first
     .cfi_undefined rip
+    nop /* unwinders look for the byte before a return address */
+switch_first_begin:
     endbr64
     xorl %ebp, %ebp
     movq %r12, %rdi
@@ -163,7 +165,7 @@
     movq %rsi, 40(%rax)
     movq $0, 48(%rax)
     movq $0, 56(%rax)
-    leaq switch_first(%rip), %rcx
+    leaq switch_first_begin(%rip), %rcx
     movq %rcx, 64(%rax)
     ret
     end switch_first_frame

@@ -50,7 +50,7 @@ struct waits {
 private:
     tacet_result start_and(tacet_task* self, const std::function<tacet_result()>& wait)
     {
-        if (op.state == TACET_OP_IDLE)
+        if (op.request.state == TACET_OP_IDLE)
             CHECK(tacet_file_read_start(&op, self, &reader, &byte, 1, 0) == 0);
         return wait();
     }
@@ -101,7 +101,7 @@ TEST_CASE("a cancel ends what the task waits for, once, and stays requested", "[
         CHECK(requested);
         CHECK(tacet_task_cancel(waiter) == -ESRCH);
         if (name == "any" || name == "any, timed") /* a cancel ends the wait and none of the ops */
-            CHECK(waits.op.state == TACET_OP_IN_FLIGHT);
+            CHECK(waits.op.request.state == TACET_OP_IN_FLIGHT);
         CHECK(executor.destroy() == 0);
     }
 }

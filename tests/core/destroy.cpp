@@ -71,7 +71,7 @@ TEST_CASE("tasks count as exited with -ECANCELED after their executor was destro
         CHECK(tacet_yield(*each) == -EINVAL);
     }
     CHECK(sleeping.results().empty());
-    CHECK(op.state == TACET_OP_IDLE);
+    CHECK(op.request.state == TACET_OP_IDLE);
     CHECK(reaped == nullptr);
 
     support::executor second;
@@ -109,7 +109,7 @@ TEST_CASE("callbacks of operations in flight are called once each when the execu
         for (const counted_op& counted : *ops) {
             CHECK(counted.called == 1);
             CHECK((counted.result == -ECANCELED || counted.result == -EINTR));
-            CHECK(counted.op.state == TACET_OP_IDLE);
+            CHECK(counted.op.request.state == TACET_OP_IDLE);
         }
     CHECK(nop.called == 1);
     CHECK((nop.result == 0 || nop.result == -ECANCELED));
@@ -185,14 +185,15 @@ TEST_CASE("a descriptor that a task opened and never reaped is closed", "[destro
             [&](tacet_task* self) { return tacet_file_open_start(&op, self, nullptr, "/dev/null", &how); }};
         const auto nop = [](tacet_task* self) { return tacet_nop(self); };
         if (reaped_late) /* it has completed when the task exits */
-            calls.push_back([&](tacet_task* self) { return op.state == TACET_OP_COMPLETED ? 0 : tacet_nop(self); });
+            calls.push_back(
+                [&](tacet_task* self) { return op.request.state == TACET_OP_COMPLETED ? 0 : tacet_nop(self); });
         if (reaped_late)
             calls.insert(calls.end(), 20, nop);
         task opens(suspending_switchers().back(), calls);
         opens.attach(executor);
         CHECK(executor.run_until_idle() > 0);
         CHECK(tacet_task_has_exited(opens));
-        CHECK(op.state == TACET_OP_IDLE);
+        CHECK(op.request.state == TACET_OP_IDLE);
     }
     CHECK(open_descriptors() == before);
 }

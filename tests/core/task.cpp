@@ -176,7 +176,7 @@ TEST_CASE("a released task that exits with operations in flight is destroyed aft
     }
     CHECK(destroyed == 1);
     for (const tacet_op& op : reads.ops)
-        CHECK(op.state == TACET_OP_IDLE);
+        CHECK(op.request.state == TACET_OP_IDLE);
 }
 
 TEST_CASE("a task is attached to one executor at a time", "[task]")

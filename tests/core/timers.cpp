@@ -24,7 +24,7 @@ bool invariants_hold(const timers& timers)
     if (timers.count > timers.capacity)
         return false;
     for (uint32_t i = 0; i < timers.count; i++) {
-        if (timers.slots[i].op->timer_slot != i)
+        if (timers.slots[i].request->timer_slot != i)
             return false;
         if (i > 0 && timers.slots[i].deadline_ns < timers.slots[(i - 1) / 4].deadline_ns)
             return false;
@@ -46,16 +46,16 @@ TEST_CASE("the heap of timers keeps its invariants and its earliest deadline und
     std::mt19937 random(GENERATE(1u, 2u, 3u));
     const uint64_t deadlines = GENERATE(5u, 1000000u); /* few: many that are equal */
     heap heap(1);
-    std::vector<tacet_op> ops(300);
-    std::map<tacet_op*, uint64_t> model;
+    std::vector<tacet_request> requests(300);
+    std::map<tacet_request*, uint64_t> model;
     for (int step = 0; step < 4000; step++) {
-        tacet_op& op = ops[random() % ops.size()];
-        if (model.erase(&op) > 0) {
-            timers_remove(&heap.timers, &op);
+        tacet_request& request = requests[random() % requests.size()];
+        if (model.erase(&request) > 0) {
+            timers_remove(&heap.timers, &request);
         } else {
             const uint64_t deadline = random() % deadlines;
-            REQUIRE(timers_add(&heap.timers, deadline, &op) == 0);
-            model[&op] = deadline;
+            REQUIRE(timers_add(&heap.timers, deadline, &request) == 0);
+            model[&request] = deadline;
         }
         uint64_t earliest = TACET_FOREVER;
         for (const auto& [other, deadline] : model)
@@ -70,16 +70,16 @@ TEST_CASE("timers come out of the heap in the order of their deadlines", "[timer
 {
     std::mt19937 random(7);
     heap heap(0);
-    std::vector<tacet_op> ops(1000);
+    std::vector<tacet_request> requests(1000);
     std::multiset<uint64_t> expected;
-    for (tacet_op& op : ops) {
+    for (tacet_request& request : requests) {
         const uint64_t deadline = random() % 500;
         expected.insert(deadline);
-        REQUIRE(timers_add(&heap.timers, deadline, &op) == 0);
+        REQUIRE(timers_add(&heap.timers, deadline, &request) == 0);
     }
     for (const uint64_t deadline : expected) {
         REQUIRE(timers_next_ns(&heap.timers) == deadline);
-        timers_remove(&heap.timers, heap.timers.slots[0].op);
+        timers_remove(&heap.timers, heap.timers.slots[0].request);
     }
     CHECK(heap.timers.count == 0);
 }

@@ -5,7 +5,6 @@
 
 struct nops {
     uint64_t left;
-    struct tacet_op op; /* run_inlined's */
 };
 
 static tacet_result nop_body(struct tacet_task *task, void *arg)
@@ -21,9 +20,9 @@ static tacet_result nop_body(struct tacet_task *task, void *arg)
 static tacet_result inlined_body(struct tacet_task *task, void *arg)
 {
     struct nops *nops = arg;
-    struct tacet_executor *executor = task->executor;
-    if (nops->op.result < 0)
-        return nops->op.result;
+    struct tacet_executor *executor = tacet_task_executor(task);
+    if (task->result < 0)
+        return task->result;
     if (nops->left-- == 0)
         return 0;
     if (TACET_UNLIKELY(task->attention != 0 || !tacet_submission_has_room(executor)))
@@ -32,7 +31,7 @@ static tacet_result inlined_body(struct tacet_task *task, void *arg)
     tacet_result r = tacet_prepare_nop(sqe);
     if (r < 0)
         return r;
-    tacet_op_commit_and_park(executor, &nops->op, task, IORING_OP_NOP, sqe, true);
+    tacet_task_commit_and_park(executor, task, IORING_OP_NOP, sqe, true);
     return TACET_PENDING;
 }
 

@@ -129,7 +129,7 @@ TEST_CASE("a length above INT_MAX is -EINVAL and nothing is started, INT_MAX is 
               -EINVAL);
         CHECK(run([&](tacet_task* self) { return tacet_file_write_start(&op, self, &null, &byte, bytes, 0); }) ==
               -EINVAL);
-        CHECK(op.state == TACET_OP_IDLE);
+        CHECK(op.request.state == TACET_OP_IDLE);
     }
     CHECK(run([&](tacet_task* self) { return tacet_file_read(self, &null, &byte, INT_MAX, 0); }) == 0);
     ::close(null.fd);
@@ -189,7 +189,7 @@ TEST_CASE("a NULL file is -EINVAL for every operation on files", "[file]")
     };
     for (const call& each : calls)
         CHECK(run(each) == -EINVAL);
-    CHECK(op.state == TACET_OP_IDLE);
+    CHECK(op.request.state == TACET_OP_IDLE);
 }
 
 TEST_CASE("fallocate does what the system call does", "[file]")
@@ -263,7 +263,7 @@ TEST_CASE("a sync that failed stays failed, for every later sync of the file", "
     CHECK(run([&](tacet_task* self) { return tacet_file_datasync(self, &file); }) == -EINVAL);
     tacet_op op = {};
     CHECK(run([&](tacet_task* self) { return tacet_file_sync_start(&op, self, &file); }) == -EINVAL);
-    CHECK(op.state == TACET_OP_IDLE);
+    CHECK(op.request.state == TACET_OP_IDLE);
 }
 
 TEST_CASE("a sync that was not tried has not failed", "[file]")

@@ -32,7 +32,7 @@ struct reads {
             tacet_op* done = nullptr;
             const tacet_result r = tacet_task_next_completed(self, &done, timeout_ns);
             if (r == 1) {
-                CHECK(done->state == TACET_OP_IDLE);
+                CHECK(done->request.state == TACET_OP_IDLE);
                 CHECK(done->result == 1);
                 order.push_back(static_cast<std::size_t>(done - ops.data()));
             } else if (r != TACET_PENDING) {
@@ -134,7 +134,7 @@ TEST_CASE("a cancel of the wait for any op leaves the ops alone", "[many]")
     CHECK(tacet_task_cancel(reaper) == 0);
     CHECK(tacet_executor_run(executor, 1, nullptr) == 1);
     for (const tacet_op& op : reads.ops)
-        CHECK(op.state == TACET_OP_IN_FLIGHT);
+        CHECK(op.request.state == TACET_OP_IN_FLIGHT);
     reads.pipes[1].write("x");
     CHECK(executor.run_until([&] { return tacet_task_has_exited(reaper); }));
     CHECK(reaper.results() == std::vector<tacet_result>{0, -ECANCELED, 1});
@@ -155,11 +155,11 @@ TEST_CASE("a task that awaits one op is not woken by the others", "[many]")
     CHECK(tacet_executor_run(executor, 1, nullptr) == 1);
     for (const std::size_t i : {0, 1, 2, 3, 4, 5, 6, 8, 9}) {
         reads.pipes[i].write("x");
-        while (reads.ops[i].state == TACET_OP_IN_FLIGHT) {
+        while (reads.ops[i].request.state == TACET_OP_IN_FLIGHT) {
             const timespec no_time = {0, 0};
             CHECK(tacet_executor_run(executor, 1, &no_time) == -ETIME);
         }
-        CHECK(reads.ops[i].state == TACET_OP_COMPLETED);
+        CHECK(reads.ops[i].request.state == TACET_OP_COMPLETED);
         tacet_op& op = reads.ops[i];
         const tacet_file reader = reads.pipes[i].reader();
         CHECK(tacet_file_read_start(&op, awaits, &reader, &reads.bytes[i], 1, 0) == -EBUSY);
@@ -192,7 +192,7 @@ TEST_CASE("ops are awaited in any order, completed or not", "[many]")
     CHECK(executor.run_until_idle() > 0);
     CHECK(awaits.results() == std::vector<tacet_result>(31, 0));
     for (const tacet_op& op : ops)
-        CHECK(op.state == TACET_OP_IDLE);
+        CHECK(op.request.state == TACET_OP_IDLE);
 }
 
 TEST_CASE("awaiting what is idle, somebody else's or nothing is -EINVAL", "[many]")
@@ -236,9 +236,9 @@ TEST_CASE("a cancelled await cancels the op that it awaits, and no other", "[man
     CHECK(executor.run_until([&] { return tacet_task_has_exited(awaits); }));
     CHECK((awaits.results()[2] == -ECANCELED || awaits.results()[2] == -EINTR));
     CHECK(awaits.results()[5] == -ECANCELED);
-    CHECK(reads.ops[1].state == TACET_OP_IN_FLIGHT);
+    CHECK(reads.ops[1].request.state == TACET_OP_IN_FLIGHT);
     CHECK(executor.destroy() == 0);
-    CHECK(reads.ops[1].state == TACET_OP_IDLE);
+    CHECK(reads.ops[1].request.state == TACET_OP_IDLE);
 }
 
 TEST_CASE("ops that a task never reaped are idle when it has exited and they have ended", "[many]")
@@ -256,10 +256,10 @@ TEST_CASE("ops that a task never reaped are idle when it has exited and they hav
         pipe.write("x");
     CHECK(executor.run_until_idle() == 0);
     for (const tacet_op& op : reads.ops)
-        CHECK(op.state == TACET_OP_IDLE);
+        CHECK(op.request.state == TACET_OP_IDLE);
     starts.attach(executor);
     CHECK(tacet_executor_run(executor, 1, nullptr) == 1);
-    CHECK(reads.ops[0].state == TACET_OP_IN_FLIGHT);
+    CHECK(reads.ops[0].request.state == TACET_OP_IN_FLIGHT);
 }
 
 TEST_CASE("a callback may start its op again, and may free it", "[many]")
@@ -274,7 +274,7 @@ TEST_CASE("a callback may start its op again, and may free it", "[many]")
     chain* chain = new struct chain;
     const auto callback = [](tacet_op* op) {
         struct chain* self = reinterpret_cast<struct chain*>(op);
-        CHECK(op->state == TACET_OP_IDLE);
+        CHECK(op->request.state == TACET_OP_IDLE);
         if (--self->left > 0) {
             CHECK((self->left % 2 == 0 ? tacet_nop_start(op, nullptr) : tacet_sleep_start(op, nullptr, 0)) == 0);
             return;

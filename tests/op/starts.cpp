@@ -33,7 +33,7 @@ TEST_CASE("without a ring every operation but sleep is -ENOTSUP", "[op]")
         CAPTURE(row.name);
         REQUIRE(fresh_callback(op, executor) == 0);
         CHECK(row.start(&op, nullptr) == (row.needs_ring ? -ENOTSUP : 0));
-        CHECK(op.state == (row.needs_ring ? TACET_OP_IDLE : TACET_OP_IN_FLIGHT));
+        CHECK(op.request.state == (row.needs_ring ? TACET_OP_IDLE : TACET_OP_IN_FLIGHT));
         CHECK(executor.run_until_idle() == !row.needs_ring);
     }
 }
@@ -50,7 +50,7 @@ TEST_CASE("no operation starts without an op, without a task or a callback, or w
         CHECK(row.start(nullptr, unattached) == -EINVAL);
         CHECK(row.start(&op, nullptr) == -EINVAL); /* it has no callback */
         CHECK(row.start(&op, unattached) == -EINVAL);
-        CHECK(op.state == TACET_OP_IDLE);
+        CHECK(op.request.state == TACET_OP_IDLE);
 
         REQUIRE(fresh_callback(op, executor) == 0);
         REQUIRE(tacet_sleep_start(&op, nullptr, TACET_FOREVER) == 0);
@@ -71,22 +71,22 @@ TEST_CASE("every operation ends alike, reaped by its task or by its callback", "
         tacet_op op = {};
         tacet_op* done = nullptr;
         const auto run = [&](tacet_task* self) {
-            if (op.state == TACET_OP_IDLE && done == nullptr) {
+            if (op.request.state == TACET_OP_IDLE && done == nullptr) {
                 CHECK(row.start(&op, self) == 0);
-                CHECK(op.state == TACET_OP_IN_FLIGHT);
+                CHECK(op.request.state == TACET_OP_IN_FLIGHT);
                 CHECK(row.start(&op, self) == -EBUSY);
             }
             return tacet_task_next_completed(self, &done, TACET_FOREVER);
         };
         CHECK(by_task(task::made_again(run)) == 1);
         CHECK(done == &op);
-        CHECK(op.state == TACET_OP_IDLE);
+        CHECK(op.request.state == TACET_OP_IDLE);
         const tacet_result of_task = op.result;
 
         REQUIRE(fresh_callback(op, by_callback) == 0);
         CHECK(row.start(&op, nullptr) == 0);
         CHECK(by_callback.run_until_idle() == 1);
-        CHECK(op.state == TACET_OP_IDLE);
+        CHECK(op.request.state == TACET_OP_IDLE);
         CHECK(same_outcome(of_task, op.result));
         if (row.name == "open") {
             ::close(static_cast<int>(of_task));
@@ -107,7 +107,7 @@ TEST_CASE("every operation can be cancelled or ends by itself, and ends once", "
         const tacet_result cancelled = tacet_op_cancel(&op);
         CHECK(cancelled == (row.name == "close" ? -EALREADY : 0));
         CHECK(executor.run_until_idle() == 1);
-        CHECK(op.state == TACET_OP_IDLE);
+        CHECK(op.request.state == TACET_OP_IDLE);
         if (row.name == "open" && op.result >= 0)
             ::close(static_cast<int>(op.result));
     }

@@ -1,9 +1,9 @@
 /*
  * The interface behind switcher.h and context.h, for those who write a switcher.
  *
- * A kind is one table. `run` resumes a task: it is the `run` of the task's runnable, called by the run loop on the
- * scheduler's stack. A kind whose tasks have stacks sets it to tacet_stackful_run and works on contexts, which know
- * nothing of tasks and executors:
+ * A kind is one table. `kind.run` resumes a task, called by the run loop with the task's runnable on the scheduler's
+ * stack. A kind whose tasks have stacks sets it to tacet_stackful_run and works on contexts, which know nothing of tasks
+ * and executors:
  *
  *     prepare(context, entry)     the next resumption calls entry(context)
  *     resume(context, value)      on the resumer's stack; returns when the context suspends, or has finished
@@ -37,10 +37,9 @@ enum tacet_switcher_flags {
 #define TACET_CONTEXT_OF_TASK 0x80
 
 struct tacet_switcher_ops {
+    struct tacet_runnable_kind kind; /* first: what the tasks' runnables point to, and by it a task finds its table */
     const char *name;
     unsigned flags;
-
-    void (*run)(struct tacet_runnable *runnable);
 
     /* Contexts; NULL for kinds without. */
     tacet_result (*create)(struct tacet_context *context, size_t stack_bytes);
@@ -66,6 +65,11 @@ TACET_EXPORT void tacet_task_exit(struct tacet_task *task, tacet_result result);
 
 /* For layers that embed tasks: frees what an attachment may have allocated. The task has exited or was never attached. */
 TACET_EXPORT void tacet_task_finish(struct tacet_task *task);
+
+static inline const struct tacet_switcher_ops *tacet_task_ops(const struct tacet_task *task)
+{
+    return (const struct tacet_switcher_ops *)task->runnable.kind;
+}
 
 /* A `run` for every kind that has contexts. */
 TACET_EXPORT void tacet_stackful_run(struct tacet_runnable *runnable);

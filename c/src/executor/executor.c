@@ -139,15 +139,15 @@ static void run_callbacks(struct executor *executor)
     struct tacet_ready *ready = &executor->shared.ready;
     while (!tacet_ready_empty(ready)) {
         struct tacet_runnable *runnable = tacet_level_pop(&ready->levels[tacet_ready_level(ready)]);
-        if (runnable->run == callback_run)
-            runnable->run(runnable);
+        if (runnable->kind == &callback_kind)
+            runnable->kind->run(runnable);
     }
 }
 
 static void cancel_timers(struct executor *executor)
 {
     while (executor->timers.count > 0)
-        tacet_op_cancel(executor->timers.slots[0].op);
+        request_cancel(executor, executor->timers.slots[0].request);
 }
 
 /* Waits for the terminal completion of whatever is in flight, having asked for all of it to end. */
@@ -196,7 +196,7 @@ tacet_result tacet_executor_destroy(struct tacet_executor *shared)
 
 struct tacet_task *tacet_executor_current(const struct tacet_executor *executor)
 {
-    if (executor == NULL || executor->current == NULL || executor->current->run == callback_run)
+    if (executor == NULL || executor->current == NULL || executor->current->kind == &callback_kind)
         return NULL;
     return (struct tacet_task *)executor->current;
 }
@@ -212,7 +212,7 @@ static uint64_t count_ready_tasks(const struct tacet_ready *ready)
     for (unsigned p = 0; p < TACET_PRIORITY_COUNT; p++) {
         const struct tacet_runnable *last = ready->levels[p].last, *runnable = ready->levels[p].first;
         for (; last != NULL; runnable = runnable->next) {
-            count += runnable->run != callback_run;
+            count += runnable->kind != &callback_kind;
             if (runnable == last)
                 break;
         }

@@ -114,9 +114,9 @@ static void expire_timers(struct executor *executor)
         return;
     uint64_t now = executor->ring.ops->now();
     while (timers_next_ns(&executor->timers) <= now) {
-        struct tacet_op *op = executor->timers.slots[0].op;
-        timers_remove(&executor->timers, op);
-        completion_terminal(executor, op, 0);
+        struct tacet_request *request = executor->timers.slots[0].request;
+        timers_remove(&executor->timers, request);
+        completion_terminal(executor, request, 0);
     }
 }
 
@@ -133,26 +133,28 @@ static inline bool must_look(const struct tacet_executor *shared, size_t level)
 
 static void note_resumed(struct tacet_task *task, uint64_t now)
 {
+    struct tacet_task_ticks *ticks = &task_extra_of(task)->ticks;
     if (task->state == TACET_TASK_PENDING)
-        task->ticks->started = now;
-    task->ticks->resumed = now;
+        ticks->started = now;
+    ticks->resumed = now;
 }
 
 static void note_suspended(struct tacet_task *task, uint64_t now)
 {
-    task->ticks->suspended = now;
-    task->ticks->running += now - task->ticks->resumed;
+    struct tacet_task_ticks *ticks = &task_extra_of(task)->ticks;
+    ticks->suspended = now;
+    ticks->running += now - ticks->resumed;
 }
 
 /* The end of one resumption is the start of the next: one reading of the ticks serves both. */
 static void resume_accounted(struct executor *executor, struct tacet_runnable *runnable)
 {
-    struct tacet_task *task = runnable->run != callback_run ? (struct tacet_task *)runnable : NULL;
+    struct tacet_task *task = runnable->kind != &callback_kind ? (struct tacet_task *)runnable : NULL;
     uint64_t start = executor->tick;
     if (task != NULL)
         note_resumed(task, start);
     executor->exit_tick = 0;
-    runnable->run(runnable);
+    runnable->kind->run(runnable);
     /* A task that has exited may be freed already; its own exit noted the time. */
     executor->tick = executor->exit_tick != 0 ? executor->exit_tick : tacet_ticks();
     if (task != NULL && executor->exit_tick == 0)
@@ -179,7 +181,7 @@ static inline __attribute__((always_inline)) int64_t resume_ready(struct executo
             if (accounted)
                 resume_accounted(executor, runnable);
             else
-                runnable->run(runnable);
+                runnable->kind->run(runnable);
             if (--budget == 0)
                 return 0;
         } while (level->last != NULL && !(ready->nonempty & level->may_preempt) &&

@@ -22,7 +22,7 @@ void timers_finish(struct timers *timers)
 static void put(struct timers *timers, uint32_t slot, struct timer_slot timer)
 {
     timers->slots[slot] = timer;
-    timer.op->timer_slot = slot;
+    timer.request->timer_slot = slot;
 }
 
 /* Moves the hole at slot up until the timer may stand in it. */
@@ -69,21 +69,21 @@ static tacet_result grow(struct timers *timers)
     return 0;
 }
 
-tacet_result timers_add(struct timers *timers, uint64_t deadline_ns, struct tacet_op *op)
+tacet_result timers_add(struct timers *timers, uint64_t deadline_ns, struct tacet_request *request)
 {
     if (timers->count == timers->capacity) {
         tacet_result r = grow(timers);
         if (r < 0)
             return r;
     }
-    sift_up(timers, timers->count++, (struct timer_slot){deadline_ns, op});
+    sift_up(timers, timers->count++, (struct timer_slot){deadline_ns, request});
     return 0;
 }
 
-void timers_remove(struct timers *timers, struct tacet_op *op)
+void timers_remove(struct timers *timers, struct tacet_request *request)
 {
-    uint32_t slot = op->timer_slot;
-    TACET_ASSERT(slot < timers->count && timers->slots[slot].op == op);
+    uint32_t slot = request->timer_slot;
+    TACET_ASSERT(slot < timers->count && timers->slots[slot].request == request);
     struct timer_slot last = timers->slots[--timers->count];
     if (slot == timers->count)
         return;

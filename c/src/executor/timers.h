@@ -1,7 +1,7 @@
 /*
- * Timers: a 4-ary heap in an array, earliest deadline first. A timer is a sleeping op, which knows its slot.
+ * Timers: a 4-ary heap in an array, earliest deadline first. A timer is the request of a sleep, which knows its slot.
  *
- * Owner thread only. Invariants: slots[i].deadline_ns >= slots[(i - 1) / 4].deadline_ns; slots[i].op->timer_slot == i;
+ * Owner thread only. Invariants: slots[i].deadline_ns >= slots[(i - 1) / 4].deadline_ns; slots[i].request->timer_slot == i;
  * count <= capacity. Room is made when a timer is added, before its task suspends: expiring and cancelling never fail.
  */
 #ifndef EXECUTOR_TIMERS_H
@@ -11,7 +11,7 @@
 
 struct timer_slot {
     uint64_t deadline_ns;
-    struct tacet_op *op;
+    struct tacet_request *request;
 };
 
 struct timers {
@@ -21,8 +21,8 @@ struct timers {
 
 tacet_result timers_init(struct timers *timers, uint32_t reserved);
 void timers_finish(struct timers *timers);
-tacet_result timers_add(struct timers *timers, uint64_t deadline_ns, struct tacet_op *op);
-void timers_remove(struct timers *timers, struct tacet_op *op);
+tacet_result timers_add(struct timers *timers, uint64_t deadline_ns, struct tacet_request *request);
+void timers_remove(struct timers *timers, struct tacet_request *request);
 
 /* TACET_FOREVER when there is none. */
 static inline uint64_t timers_next_ns(const struct timers *timers)

@@ -1,7 +1,8 @@
 /*
  * Callbacks, cancellation, and the operations that have no file: no-op and poll.
  *
- * A cancel is a request of its own. The op is not idle before both have ended: its address stays theirs until then.
+ * A cancel is an operation of its own. The request that it cancels is not idle before both have ended: its address stays
+ * theirs until then.
  */
 #include "op/op.h"
 
@@ -14,14 +15,16 @@
 
 #include <unistd.h>
 
-void callback_run(struct tacet_runnable *runnable)
+static void callback_run(struct tacet_runnable *runnable)
 {
     struct tacet_op *op = (struct tacet_op *)runnable;
-    op->state = TACET_OP_IDLE;
-    if (op->attention & TACET_OP_ACCOUNTED)
+    op->request.state = TACET_OP_IDLE;
+    if (op->request.attention & TACET_OP_ACCOUNTED)
         op->ticks.reaped = tacet_ticks();
     op->callback(op);
 }
+
+const struct tacet_runnable_kind callback_kind = {callback_run};
 
 tacet_result tacet_op_init_callback(struct tacet_op *op, struct tacet_executor *executor, tacet_op_callback *callback,
                                     enum tacet_priority priority)
@@ -29,7 +32,7 @@ tacet_result tacet_op_init_callback(struct tacet_op *op, struct tacet_executor *
     if (op == NULL || executor == NULL || callback == NULL || (unsigned)priority >= TACET_PRIORITY_COUNT)
         return -EINVAL;
     *op = (struct tacet_op){
-        .runnable.run = callback_run,
+        .runnable.kind = &callback_kind,
         .owner.executor = executor,
         .callback = callback,
         .priority = (uint8_t)priority,
@@ -40,7 +43,7 @@ tacet_result tacet_op_init_callback(struct tacet_op *op, struct tacet_executor *
 void tacet_op_note_initiated(struct tacet_op *op)
 {
     op->ticks.initiated = tacet_ticks();
-    op->attention |= TACET_OP_ACCOUNTED;
+    op->request.attention |= TACET_OP_ACCOUNTED;
 }
 
 bool tacet_executor_supports(const struct tacet_executor *executor, unsigned opcode)
@@ -50,13 +53,13 @@ bool tacet_executor_supports(const struct tacet_executor *executor, unsigned opc
 
 static struct executor *executor_of_op(const struct tacet_op *op)
 {
-    switch (op->tag) {
+    switch (op->request.tag) {
     case TACET_TAG_CALLBACK:
         return executor_of(op->owner.executor);
     case TACET_TAG_GROUP:
-        return executor_of(op->owner.group->task->executor);
+        return executor_of(tacet_task_executor(op->owner.group->task));
     default:
-        return executor_of(op->owner.task->executor);
+        return executor_of(tacet_task_executor(op->owner.task));
     }
 }
 
@@ -83,42 +86,40 @@ static void commit_reserved(struct executor *executor)
     sq->tail++;
 }
 
-static tacet_result cancel_in_ring(struct executor *executor, struct tacet_op *op)
+static tacet_result cancel_in_ring(struct executor *executor, struct tacet_request *request)
 {
     struct io_uring_sqe *sqe = reserved_sqe(executor);
     if (sqe == NULL)
         return -EIO;
-    if (op->state != TACET_OP_IN_FLIGHT)
+    if (request->state != TACET_OP_IN_FLIGHT)
         return -ENOENT; /* it completed while room was made */
-    io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)op | op->tag, 0);
-    sqe->user_data = (uint64_t)(uintptr_t)op | TACET_TAG_CANCEL;
+    io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)request | request->tag, 0);
+    sqe->user_data = (uint64_t)(uintptr_t)request | TACET_TAG_CANCEL;
     commit_reserved(executor);
-    op->attention |= TACET_OP_CANCEL_IN_FLIGHT;
+    request->attention |= TACET_OP_CANCEL_IN_FLIGHT;
     return 0;
+}
+
+tacet_result request_cancel(struct executor *executor, struct tacet_request *request)
+{
+    if (request->opcode == IORING_OP_TIMEOUT) {
+        timers_remove(&executor->timers, request);
+        completion_terminal(executor, request, -ECANCELED);
+        return 0;
+    }
+    if (request->opcode == IORING_OP_CLOSE || request->attention & TACET_OP_CANCEL_IN_FLIGHT)
+        return -EALREADY;
+    return cancel_in_ring(executor, request);
 }
 
 tacet_result tacet_op_cancel(struct tacet_op *op)
 {
     if (op == NULL)
         return -EINVAL;
-    if (op->state != TACET_OP_IN_FLIGHT)
+    if (op->request.state != TACET_OP_IN_FLIGHT)
         return -ENOENT;
     struct executor *executor = executor_of_op(op);
-    if (!executor_is_mine(executor))
-        return -EPERM;
-    if (op->opcode == IORING_OP_TIMEOUT) {
-        timers_remove(&executor->timers, op);
-        completion_terminal(executor, op, -ECANCELED);
-        return 0;
-    }
-    if (op->opcode == IORING_OP_CLOSE || op->attention & TACET_OP_CANCEL_IN_FLIGHT)
-        return -EALREADY;
-    return cancel_in_ring(executor, op);
-}
-
-void tacet_op_on_cancel(struct tacet_task *task)
-{
-    tacet_op_cancel((struct tacet_op *)task->waiting_for);
+    return executor_is_mine(executor) ? request_cancel(executor, &op->request) : -EPERM;
 }
 
 void op_cancel_everything(struct executor *executor)
@@ -135,7 +136,7 @@ void op_cancel_everything(struct executor *executor)
 
 void op_discard(struct tacet_op *op)
 {
-    if (op->opcode != IORING_OP_OPENAT2 || op->result < 0)
+    if (op->request.opcode != IORING_OP_OPENAT2 || op->result < 0)
         return;
     close((int)op->result);
     op->result = -ECANCELED;
@@ -143,7 +144,9 @@ void op_discard(struct tacet_op *op)
 
 tacet_result tacet_nop(struct tacet_task *task)
 {
-    return call_await(task, tacet_nop_start(call_op(task), task));
+    struct io_uring_sqe *sqe;
+    tacet_result r = call_begin(task, IORING_OP_NOP, &sqe);
+    return r < 0 ? r : call_await(task, IORING_OP_NOP, sqe, tacet_prepare_nop(sqe));
 }
 
 tacet_result tacet_poll_start(struct tacet_op *op, struct tacet_task *task, int fd, unsigned events)
@@ -155,5 +158,7 @@ tacet_result tacet_poll_start(struct tacet_op *op, struct tacet_task *task, int 
 
 tacet_result tacet_poll(struct tacet_task *task, int fd, unsigned events)
 {
-    return call_await(task, tacet_poll_start(call_op(task), task, fd, events));
+    struct io_uring_sqe *sqe;
+    tacet_result r = call_begin(task, IORING_OP_POLL_ADD, &sqe);
+    return r < 0 ? r : call_await(task, IORING_OP_POLL_ADD, sqe, tacet_prepare_poll(sqe, fd, events));
 }

@@ -6,8 +6,21 @@
 
 #include <tacet/file.h>
 
-/* The `run` of a completed callback op's runnable; by it the run loop tells callbacks from tasks. */
-void callback_run(struct tacet_runnable *runnable);
+/* The kind of a completed callback op's runnable; by it the run loop tells callbacks from tasks. */
+extern const struct tacet_runnable_kind callback_kind;
+
+/* As tacet_op_cancel(), for a request in flight on the executor, which is this thread's. */
+tacet_result request_cancel(struct executor *executor, struct tacet_request *request);
+
+static inline struct tacet_op *op_of_request(struct tacet_request *request)
+{
+    return TACET_CONTAINER_OF(request, struct tacet_op, request);
+}
+
+static inline struct tacet_task *task_of_request(struct tacet_request *request)
+{
+    return TACET_CONTAINER_OF(request, struct tacet_task, request);
+}
 
 /* Asks for the end of all that is in flight; for an executor that is being destroyed. */
 void op_cancel_everything(struct executor *executor);

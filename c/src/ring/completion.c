@@ -14,29 +14,36 @@
 /* For the task to reap: to the end of its ring of completed ops. */
 static void keep_for_task(struct tacet_task *task, struct tacet_op *op)
 {
-    task->ops_initiated--;
+    struct tacet_task_extra *extra = task->extra;
+    extra->ops_initiated--;
     if (task->state == TACET_TASK_EXITED) { /* it will not reap */
-        op->state = TACET_OP_IDLE;
+        op->request.state = TACET_OP_IDLE;
         op_discard(op);
-        if (task->ops_initiated == 0 && !(task->switcher_ops->flags & TACET_SWITCHER_FOREIGN))
+        if (extra->ops_initiated == 0 && !(tacet_task_ops(task)->flags & TACET_SWITCHER_FOREIGN))
             task_settle(c_task_of(task));
         return;
     }
-    op->state = TACET_OP_COMPLETED;
-    struct tacet_runnable *newest = (struct tacet_runnable *)task->completed;
+    op->request.state = TACET_OP_COMPLETED;
+    struct tacet_runnable *newest = (struct tacet_runnable *)extra->completed;
     op->runnable.next = newest != NULL ? newest->next : &op->runnable;
     if (newest != NULL)
         newest->next = &op->runnable;
-    task->completed = op;
-    if (task->waiting_for == &task->completed)
-        tacet_task_unpark(task, 0);
+    extra->completed = op;
+    if (task->waiting_for == extra)
+        task_end_wait_for_any(task, 0);
 }
 
-static void note_completed(struct tacet_op *op)
+static void note_completed(struct tacet_request *request)
 {
-    op->ticks.completed = tacet_ticks();
-    if (op->tag == TACET_TAG_TASK && op->owner.task->ticks != NULL)
-        op->owner.task->ticks->completed = op->ticks.completed;
+    uint64_t now = tacet_ticks();
+    if (request->tag != TACET_TAG_AWAIT)
+        op_of_request(request)->ticks.completed = now;
+    if (request->tag <= TACET_TAG_TASK) {
+        struct tacet_task *task = request->tag == TACET_TAG_AWAIT ? task_of_request(request)
+                                                                  : op_of_request(request)->owner.task;
+        if (task->attention & TACET_TASK_ACCOUNTED)
+            task_extra_of(task)->ticks.completed = now;
+    }
 }
 
 static int32_t close_now(int fd)
@@ -48,25 +55,35 @@ static int32_t close_now(int fd)
  * While the executor is being destroyed, tasks take no descriptors any more, and the cancelling of everything may hit a
  * close that a kernel thread has not begun.
  */
-static void keep_descriptor(struct tacet_op *op)
+static tacet_result keep_descriptor(const struct tacet_request *request, tacet_result result)
 {
-    if (op->opcode == IORING_OP_CLOSE && op->result == -ECANCELED)
-        op->result = close_now(op->closes);
-    else if (op->tag != TACET_TAG_CALLBACK)
-        op_discard(op);
+    if (request->opcode == IORING_OP_CLOSE)
+        return result == -ECANCELED ? close_now(request->closes) : result;
+    if (request->tag == TACET_TAG_CALLBACK || result < 0)
+        return result;
+    close_now((int)result);
+    return -ECANCELED;
 }
 
-/* The op has ended, and so has its cancel, if there was one. */
-static void deliver(struct tacet_executor *executor, struct tacet_op *op)
+/* Its task waits for it, or, if it is the timer of a wait for any op, in vain. */
+static void deliver_to_task(struct tacet_task *task, tacet_result result)
 {
-    if (op->attention & TACET_OP_DESCRIPTOR && executor_of(executor)->closing)
-        keep_descriptor(op);
-    if (op->attention & TACET_OP_ACCOUNTED)
-        note_completed(op);
-    switch (op->tag) {
+    struct tacet_request *request = &task->request;
+    request->state = TACET_OP_IDLE;
+    if (request->opcode == IORING_OP_OPENAT2) { /* until the task has taken it */
+        request->closes = (int32_t)result;
+        if (result < 0)
+            request->attention &= (uint8_t)~TACET_OP_DESCRIPTOR;
+    }
+    tacet_task_unpark(task, task->wait == TACET_WAIT_ANY_OP ? -ETIME : result);
+}
+
+static void deliver_op(struct tacet_executor *executor, struct tacet_op *op)
+{
+    switch (op->request.tag) {
     case TACET_TAG_TASK:
         if (op->owner.task->waiting_for == op) {
-            op->state = TACET_OP_IDLE;
+            op->request.state = TACET_OP_IDLE;
             tacet_task_unpark(op->owner.task, op->result);
         } else {
             keep_for_task(op->owner.task, op);
@@ -76,7 +93,7 @@ static void deliver(struct tacet_executor *executor, struct tacet_op *op)
         tacet_level_push(&executor->ready.levels[op->priority], &op->runnable);
         return;
     case TACET_TAG_GROUP:
-        op->state = TACET_OP_IDLE;
+        op->request.state = TACET_OP_IDLE;
         if (--op->owner.group->remaining == 0)
             tacet_task_unpark(op->owner.group->task, 0);
         return;
@@ -85,54 +102,85 @@ static void deliver(struct tacet_executor *executor, struct tacet_op *op)
     }
 }
 
-void completion_terminal(struct executor *executor, struct tacet_op *op, tacet_result result)
+/* The operation has ended, and so has its cancel, if there was one. */
+static void deliver(struct executor *executor, struct tacet_request *request, tacet_result result)
 {
-    TACET_ASSERT(op->state == TACET_OP_IN_FLIGHT);
-    op->result = result;
-    if (op->attention & TACET_OP_CANCEL_IN_FLIGHT)
-        op->attention |= TACET_OP_TERMINAL_SEEN;
-    else
-        deliver(&executor->shared, op);
+    if (request->attention & TACET_OP_DESCRIPTOR && executor->closing)
+        result = keep_descriptor(request, result);
+    if (request->attention & TACET_OP_ACCOUNTED)
+        note_completed(request);
+    if (request->tag == TACET_TAG_AWAIT) {
+        deliver_to_task(task_of_request(request), result);
+    } else {
+        op_of_request(request)->result = result;
+        deliver_op(&executor->shared, op_of_request(request));
+    }
 }
 
-/* The cancel of an op has ended, one way or another; the op's own completion tells what became of it. */
-static void cancel_ended(struct executor *executor, struct tacet_op *op)
+/* Where a result waits for the end of the cancel: a suspended task has none yet. */
+static tacet_result *kept_result(struct tacet_request *request)
 {
-    op->attention &= (uint8_t)~TACET_OP_CANCEL_IN_FLIGHT;
-    if (op->attention & TACET_OP_TERMINAL_SEEN)
-        deliver(&executor->shared, op);
+    return request->tag == TACET_TAG_AWAIT ? &task_of_request(request)->result : &op_of_request(request)->result;
+}
+
+void completion_terminal(struct executor *executor, struct tacet_request *request, tacet_result result)
+{
+    TACET_ASSERT(request->state == TACET_OP_IN_FLIGHT);
+    if (request->attention & TACET_OP_CANCEL_IN_FLIGHT) {
+        request->attention |= TACET_OP_TERMINAL_SEEN;
+        *kept_result(request) = result;
+    } else {
+        deliver(executor, request, result);
+    }
+}
+
+/* The cancel of a request has ended, one way or another; the request's own completion tells what became of it. */
+static void cancel_ended(struct executor *executor, struct tacet_request *request)
+{
+    request->attention &= (uint8_t)~TACET_OP_CANCEL_IN_FLIGHT;
+    if (request->attention & TACET_OP_TERMINAL_SEEN)
+        deliver(executor, request, *kept_result(request));
+}
+
+static struct tacet_request *request_of(uint64_t user_data)
+{
+    return (struct tacet_request *)(uintptr_t)(user_data & ~(uint64_t)TACET_TAG_MASK);
 }
 
 static TACET_NOINLINE void dispatch(struct executor *executor, uint64_t user_data, int32_t result)
 {
-    struct tacet_op *op = (struct tacet_op *)(uintptr_t)(user_data & ~(uint64_t)TACET_TAG_MASK);
     unsigned tag = user_data & TACET_TAG_MASK;
     if (tag <= TACET_TAG_GROUP)
-        completion_terminal(executor, op, result);
+        completion_terminal(executor, request_of(user_data), result);
     else if (tag == TACET_TAG_CANCEL)
-        cancel_ended(executor, op);
+        cancel_ended(executor, request_of(user_data));
     else if (tag == TACET_TAG_DETACHED && result == -ECANCELED)
         close_now((int)(user_data / (TACET_TAG_MASK + 1)));
 }
 
-/* The short way, for what is nearly always the case: an op that its task awaits, or one with a callback. */
+/* The short way, for what is nearly always the case: what a task awaits, or an op with a callback. */
 static inline bool dispatch_short(struct executor *executor, uint64_t user_data, int32_t result)
 {
-    struct tacet_op *op = (struct tacet_op *)(uintptr_t)(user_data & ~(uint64_t)TACET_TAG_MASK);
+    struct tacet_request *request = request_of(user_data);
     unsigned tag = user_data & TACET_TAG_MASK;
-    if (tag > TACET_TAG_CALLBACK || op->attention != 0)
+    if (tag > TACET_TAG_CALLBACK || request->attention != 0)
         return false;
-    struct tacet_task *task = op->owner.task;
+    if (tag == TACET_TAG_AWAIT) {
+        request->state = TACET_OP_IDLE;
+        tacet_task_unpark_request(task_of_request(request), result);
+        return true;
+    }
+    struct tacet_op *op = op_of_request(request);
     if (tag == TACET_TAG_CALLBACK) {
         op->result = result;
         tacet_level_push(&executor->shared.ready.levels[op->priority], &op->runnable);
         return true;
     }
-    if (task->waiting_for != op)
+    if (op->owner.task->waiting_for != op)
         return false;
     op->result = result;
-    op->state = TACET_OP_IDLE;
-    tacet_task_unpark(task, result);
+    request->state = TACET_OP_IDLE;
+    tacet_task_unpark(op->owner.task, result);
     return true;
 }
 

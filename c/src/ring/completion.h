@@ -7,8 +7,8 @@
 /* Takes what is in the completion queue. Tasks and callbacks become ready; nothing is resumed. */
 void completion_collect(struct executor *executor);
 
-/* An op's terminal completion, from wherever it comes: the ring, a timer, a refusal. */
-void completion_terminal(struct executor *executor, struct tacet_op *op, tacet_result result);
+/* A request's terminal completion, from wherever it comes: the ring, a timer, a refusal. */
+void completion_terminal(struct executor *executor, struct tacet_request *request, tacet_result result);
 
 /* Ends all that is queued and was never taken by the ring. */
 void completion_fail_queued(struct executor *executor, tacet_result result);

@@ -50,14 +50,13 @@ static __attribute__((noreturn)) void leave(struct tacet_context *context)
 static void run(struct tacet_runnable *runnable)
 {
     struct tacet_task *task = tacet_task_resume(runnable);
-    struct executor *executor = executor_of(task->executor);
-    switch_to(place_of(&c_task_of(task)->context), task->wake_result, executor->control_words,
-              executor->errno_location);
+    struct executor *executor = executor_of(tacet_task_executor(task));
+    switch_to(place_of(&c_task_of(task)->context), task->result, executor->control_words, executor->errno_location);
 }
 
 const struct tacet_switcher_ops tacet_asm_ops = {
+    .kind = {run},
     .name = "asm",
-    .run = run,
     .create = own_stack_create,
     .prepare = prepare,
     .resume = resume,

@@ -304,7 +304,7 @@ static __attribute__((noreturn)) void leave(struct tacet_context *context)
 
 static TACET_NOINLINE void run_eagerly(struct tacet_task *task)
 {
-    if (resume(&c_task_of(task)->context, task->wake_result) < 0)
+    if (resume(&c_task_of(task)->context, task->result) < 0)
         tacet_task_requeue(task);
 }
 
@@ -313,7 +313,7 @@ static void run(struct tacet_runnable *runnable)
 {
     struct tacet_task *task = tacet_task_resume(runnable);
     struct tacet_context *context = &c_task_of(task)->context;
-    struct executor *executor = executor_of(task->executor);
+    struct executor *executor = executor_of(tacet_task_executor(task));
     if (TACET_UNLIKELY(is_eager(context))) {
         run_eagerly(task);
         return;
@@ -323,7 +323,7 @@ static void run(struct tacet_runnable *runnable)
         return;
     }
     stack_of(context)->running = true;
-    switch_to(place_of(context), task->wake_result, executor->control_words, executor->errno_location);
+    switch_to(place_of(context), task->result, executor->control_words, executor->errno_location);
 }
 
 /* It may be destroyed on another thread, where this one's stack is not to be touched. */
@@ -334,9 +334,9 @@ static void abandon(struct tacet_task *task)
 }
 
 const struct tacet_switcher_ops tacet_copying_ops = {
+    .kind = {run},
     .name = "copying",
     .flags = TACET_SWITCHER_STACK_NOT_STABLE,
-    .run = run,
     .create = create,
     .prepare = prepare,
     .resume = resume,

@@ -146,8 +146,8 @@ static int64_t suspend(struct tacet_context *context)
 }
 
 const struct tacet_switcher_ops tacet_setjmp_ops = {
+    .kind = {tacet_stackful_run},
     .name = "setjmp",
-    .run = tacet_stackful_run,
     .create = own_stack_create,
     .prepare = prepare,
     .resume = resume,

@@ -7,7 +7,7 @@
 static void run(struct tacet_runnable *runnable)
 {
     struct tacet_task *task = tacet_task_resume(runnable);
-    tacet_result r = c_task_of(task)->body(task, c_task_of(task)->arg);
+    tacet_result r = c_task_of(task)->body(task, task->context);
     if (r != TACET_PENDING) {
         tacet_task_exit(task, r);
         task_settle(c_task_of(task));
@@ -17,7 +17,7 @@ static void run(struct tacet_runnable *runnable)
 }
 
 const struct tacet_switcher_ops tacet_stackless_ops = {
+    .kind = {run},
     .name = "stackless",
     .flags = TACET_SWITCHER_SUSPENDS_BY_RETURNING,
-    .run = run,
 };

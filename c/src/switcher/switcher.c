@@ -52,7 +52,7 @@ static struct tacet_switcher_options with_defaults(const struct tacet_switcher_o
 tacet_result tacet_switcher_create(struct tacet_switcher **switcher, const struct tacet_switcher_ops *ops,
                                    const struct tacet_switcher_options *options)
 {
-    if (switcher == NULL || ops == NULL || ops->run == NULL)
+    if (switcher == NULL || ops == NULL || ops->kind.run == NULL)
         return -EINVAL;
     if (options != NULL && (options->allocate == NULL) != (options->deallocate == NULL))
         return -EINVAL;
@@ -105,9 +105,9 @@ void switcher_release(struct tacet_switcher *switcher)
 void stackful_entry(struct tacet_context *context)
 {
     struct c_task *task = TACET_CONTAINER_OF(context, struct c_task, context);
-    struct executor *executor = executor_of(task->task.executor);
-    tacet_task_exit(&task->task, task->body(&task->task, task->arg));
-    if (TACET_UNLIKELY(task->released))
+    struct executor *executor = executor_of(tacet_task_executor(&task->task));
+    tacet_task_exit(&task->task, task->body(&task->task, task->task.context));
+    if (TACET_UNLIKELY(task->task.flags & TACET_TASK_RELEASED))
         executor_bury(executor, &task->task);
 }
 
@@ -115,7 +115,7 @@ void stackful_entry(struct tacet_context *context)
 void tacet_stackful_run(struct tacet_runnable *runnable)
 {
     struct tacet_task *task = tacet_task_resume(runnable);
-    tacet_result r = task->switcher_ops->resume(&c_task_of(task)->context, task->wake_result);
+    tacet_result r = tacet_task_ops(task)->resume(&c_task_of(task)->context, task->result);
     if (TACET_UNLIKELY(r < 0))
         tacet_task_requeue(task);
 }

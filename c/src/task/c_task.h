@@ -1,10 +1,9 @@
 /*
- * A task made by tacet_task_create(): the scheduling unit with a body, a context for those that have a stack, and the op
- * of its suspending calls.
+ * A task made by tacet_task_create(): the scheduling unit with a body, and a context for those that have a stack.
  *
- * A suspending form is the two lines
- *     call_await(task, tacet_X_start(call_op(task), task, ...))
- * where call_op() gives NULL, which no start takes, if the task may not suspend here; call_await() then says why.
+ * A suspending call awaits the task's own request:
+ *     r = call_begin(task, opcode, &sqe);
+ *     return r < 0 ? r : call_await(task, opcode, sqe, tacet_prepare_X(sqe, ...));
  */
 #ifndef TASK_C_TASK_H
 #define TASK_C_TASK_H
@@ -16,21 +15,28 @@
 #include <tacet/task.h>
 
 struct c_task {
-    struct tacet_task task; /* first: see c_task_of() */
+    struct tacet_task task; /* first: see c_task_of(); its context is the body's argument */
     tacet_task_body *body;
-    void *arg;
-    struct tacet_switcher *switcher;
+    struct tacet_context context; /* of kinds without contexts: the switcher */
+};
+
+/* The whole of a task's extra part. */
+struct task_extra {
+    struct tacet_task_extra shared; /* first: see task_extra_of() */
+    struct tacet_task_ticks ticks;
     const char *name;
     void (*destroy_arg)(void *arg);
-    bool released; /* to be destroyed when it has exited */
-    struct tacet_context context;
-    struct tacet_op op;
-    struct tacet_file *file; /* what the end of the suspending call means something for, or NULL */
 };
 
 static inline struct c_task *c_task_of(const struct tacet_task *task)
 {
     return (struct c_task *)task;
+}
+
+/* The task has one. */
+static inline struct task_extra *task_extra_of(const struct tacet_task *task)
+{
+    return (struct task_extra *)task->extra;
 }
 
 TACET_COLD tacet_result call_refuse_not_running(const struct tacet_task *task);
@@ -40,12 +46,12 @@ static inline tacet_result call_check_may_suspend(const struct tacet_task *task)
 {
     if (TACET_UNLIKELY(task == NULL || task->state != TACET_TASK_RUNNING))
         return call_refuse_not_running(task);
-    if (TACET_UNLIKELY(!executor_is_mine(executor_of(task->executor))))
+    if (TACET_UNLIKELY(!executor_is_mine(executor_of(tacet_task_executor(task)))))
         return -EPERM;
-    if (TACET_UNLIKELY(task->switcher_ops->flags & (TACET_SWITCHER_CANNOT_SUSPEND | TACET_SWITCHER_FOREIGN)))
+    if (TACET_UNLIKELY(tacet_task_ops(task)->flags & (TACET_SWITCHER_CANNOT_SUSPEND | TACET_SWITCHER_FOREIGN)))
         return -ENOTSUP;
-    if (TACET_UNLIKELY(task->switcher_ops->reserve != NULL))
-        return task->switcher_ops->reserve(&c_task_of(task)->context);
+    if (TACET_UNLIKELY(tacet_task_ops(task)->reserve != NULL))
+        return tacet_task_ops(task)->reserve(&c_task_of(task)->context);
     return 0;
 }
 
@@ -56,16 +62,51 @@ static inline tacet_result call_check(struct tacet_task *task)
     return r < 0 ? r : tacet_task_take_cancel(task) ? -ECANCELED : 0;
 }
 
-struct tacet_op *call_op(struct tacet_task *task);
-tacet_result call_await(struct tacet_task *task, tacet_result started);
+/* Room for an operation that the running task is to await. A close is never cancelled. */
+static inline tacet_result call_begin(struct tacet_task *task, unsigned opcode, struct io_uring_sqe **sqe)
+{
+    tacet_result r = opcode == IORING_OP_CLOSE ? call_check_may_suspend(task) : call_check(task);
+    return r < 0 ? r : tacet_op_begin(tacet_task_executor(task), opcode, sqe);
+}
+
+static inline void call_commit(struct tacet_task *task, unsigned opcode, struct io_uring_sqe *sqe)
+{
+    struct tacet_executor *executor = tacet_task_executor(task);
+    tacet_task_commit_and_park(executor, task, opcode, sqe, opcode != IORING_OP_CLOSE);
+    if (TACET_UNLIKELY(executor->accounting))
+        task->request.attention |= TACET_OP_ACCOUNTED;
+}
+
+/* Leaves the processor, in the way of the task's switcher. TACET_PENDING, or what the wait ended with. */
+static inline tacet_result task_give_up(struct tacet_task *task)
+{
+    if (tacet_task_ops(task)->flags & TACET_SWITCHER_SUSPENDS_BY_RETURNING)
+        return TACET_PENDING;
+    return tacet_task_ops(task)->suspend(&c_task_of(task)->context);
+}
+
+static inline tacet_result call_await(struct tacet_task *task, unsigned opcode, struct io_uring_sqe *sqe,
+                                      tacet_result prepared)
+{
+    if (prepared < 0)
+        return prepared;
+    call_commit(task, opcode, sqe);
+    return task_give_up(task);
+}
 
 /* The same for an open or a sync, whose end means something for the file: also where a body that suspends by returning
  * asks for it later. */
-tacet_result call_await_for_file(struct tacet_task *task, struct tacet_file *file, tacet_result started);
+tacet_result call_await_for_file(struct tacet_task *task, struct tacet_file *file, unsigned opcode,
+                                 struct io_uring_sqe *sqe, tacet_result prepared);
 
-/* The same for what is never cancelled. */
-struct tacet_op *call_op_uncancelled(struct tacet_task *task);
-tacet_result call_await_uncancelled(struct tacet_task *task, tacet_result started);
+/* A timer that is the task's own request. */
+tacet_result task_add_timer(struct tacet_task *task, uint64_t duration_ns);
+
+/* Ends a wait for any op, and its timer, if it has one. */
+void task_end_wait_for_any(struct tacet_task *task, tacet_result result);
+
+/* Ends a wait for a semaphore with -ECANCELED. */
+void semaphore_cancel_wait(struct tacet_task *task);
 
 /* The last act of a `run` after the task has exited, and of the last op that it left in flight: a released one is
  * destroyed. */
@@ -73,13 +114,5 @@ void task_settle(struct c_task *task);
 
 /* The end of a task that its executor, which goes away, will not resume again. */
 void task_abandon(struct tacet_task *task);
-
-/* Leaves the processor, in the way of the task's switcher. TACET_PENDING, or what the wait ended with. */
-static inline tacet_result task_give_up(struct tacet_task *task)
-{
-    if (task->switcher_ops->flags & TACET_SWITCHER_SUSPENDS_BY_RETURNING)
-        return TACET_PENDING;
-    return task->switcher_ops->suspend(&c_task_of(task)->context);
-}
 
 #endif

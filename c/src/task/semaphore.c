@@ -25,7 +25,7 @@ bool tacet_semaphore_try_acquire(struct tacet_semaphore *semaphore)
     return true;
 }
 
-static void on_cancel(struct tacet_task *task)
+void semaphore_cancel_wait(struct tacet_task *task)
 {
     list_remove(&task->wait_node);
     tacet_task_unpark(task, -ECANCELED);
@@ -34,7 +34,7 @@ static void on_cancel(struct tacet_task *task)
 void tacet_semaphore_park(struct tacet_task *task, struct tacet_semaphore *semaphore)
 {
     list_push_back(&semaphore->waiters, &task->wait_node);
-    tacet_task_park(task, semaphore, on_cancel);
+    tacet_task_park(task, semaphore, TACET_WAIT_SEMAPHORE);
 }
 
 tacet_result tacet_semaphore_acquire(struct tacet_task *task, struct tacet_semaphore *semaphore)

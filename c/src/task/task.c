@@ -9,6 +9,34 @@
 
 #include <linux/ioprio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(struct tacet_task) == 112, "a million of suspended tasks");
+_Static_assert(offsetof(struct tacet_task, wait_node) == 64, "a resumption touches one cache line");
+
+tacet_result tacet_task_make_extra(struct tacet_task *task)
+{
+    task->extra = calloc(1, sizeof(struct task_extra));
+    return task->extra != NULL ? 0 : -ENOMEM;
+}
+
+void tacet_task_finish(struct tacet_task *task)
+{
+    free(task->extra);
+    task->extra = NULL;
+}
+
+static tacet_result keep_options(struct tacet_task *task, const struct tacet_task_options *options)
+{
+    if (options->name == NULL && options->destroy_arg == NULL)
+        return 0;
+    tacet_result r = tacet_task_make_extra(task);
+    if (r < 0)
+        return r;
+    task_extra_of(task)->name = options->name;
+    task_extra_of(task)->destroy_arg = options->destroy_arg;
+    return 0;
+}
 
 tacet_result tacet_task_create(struct tacet_task **task, struct tacet_switcher *switcher,
                                const struct tacet_task_options *options)
@@ -22,18 +50,17 @@ tacet_result tacet_task_create(struct tacet_task **task, struct tacet_switcher *
     struct c_task *c_task = calloc(1, sizeof *c_task);
     if (c_task == NULL)
         return -ENOMEM;
-    tacet_task_init(&c_task->task, switcher->ops, switcher->ops->run);
-    c_task->switcher = switcher;
-    c_task->name = options->name;
-    c_task->destroy_arg = options->destroy_arg;
-    if (switcher->ops->create != NULL) {
-        c_task->context.switcher = switcher;
+    tacet_task_init(&c_task->task, &switcher->ops->kind);
+    c_task->context.switcher = switcher;
+    tacet_result r = keep_options(&c_task->task, options);
+    if (r == 0 && switcher->ops->create != NULL) {
         c_task->context.flags = TACET_CONTEXT_OF_TASK;
-        tacet_result r = switcher->ops->create(&c_task->context, options->stack_bytes);
-        if (r < 0) {
-            free(c_task);
-            return r;
-        }
+        r = switcher->ops->create(&c_task->context, options->stack_bytes);
+    }
+    if (r < 0) {
+        tacet_task_finish(&c_task->task);
+        free(c_task);
+        return r;
     }
     switcher_use(switcher);
     *task = &c_task->task;
@@ -45,26 +72,26 @@ static bool is_attached(const struct tacet_task *task)
     return task->state != TACET_TASK_IDLE && task->state != TACET_TASK_EXITED;
 }
 
-void tacet_task_finish(struct tacet_task *task)
+/* An operation of its own that is still in flight needs the task. */
+static bool has_ops_in_flight(const struct tacet_task *task)
 {
-    free(task->ticks);
-    task->ticks = NULL;
+    return task->extra != NULL && task->extra->ops_initiated > 0;
 }
 
 tacet_result tacet_task_destroy(struct tacet_task *task)
 {
     if (task == NULL)
         return 0;
-    if (task->switcher_ops->flags & TACET_SWITCHER_FOREIGN)
+    if (tacet_task_ops(task)->flags & TACET_SWITCHER_FOREIGN)
         return -EINVAL;
-    if (is_attached(task) || task->ops_initiated > 0)
+    if (is_attached(task) || has_ops_in_flight(task))
         return -EBUSY;
     struct c_task *c_task = c_task_of(task);
-    if (task->switcher_ops->destroy != NULL)
-        task->switcher_ops->destroy(&c_task->context);
-    switcher_release(c_task->switcher);
-    if (c_task->destroy_arg != NULL)
-        c_task->destroy_arg(c_task->arg);
+    if (tacet_task_ops(task)->destroy != NULL)
+        tacet_task_ops(task)->destroy(&c_task->context);
+    switcher_release(c_task->context.switcher);
+    if (task->extra != NULL && task_extra_of(task)->destroy_arg != NULL)
+        task_extra_of(task)->destroy_arg(task->context);
     tacet_task_finish(task);
     free(c_task);
     return 0;
@@ -74,14 +101,14 @@ void tacet_task_release(struct tacet_task *task)
 {
     if (task == NULL || tacet_task_destroy(task) != -EBUSY)
         return;
-    c_task_of(task)->released = true;
+    task->flags |= TACET_TASK_RELEASED;
     tacet_task_cancel(task);
 }
 
-/* An op of its own that is still in flight needs the task: the last of them comes here again. */
+/* The last of its ops that are still in flight comes here again. */
 void task_settle(struct c_task *task)
 {
-    if (TACET_UNLIKELY(task->released))
+    if (TACET_UNLIKELY(task->task.flags & TACET_TASK_RELEASED))
         tacet_task_destroy(&task->task);
 }
 
@@ -89,7 +116,7 @@ void tacet_task_set_body(struct tacet_task *task, tacet_task_body *body, void *a
 {
     TACET_ASSERT(!is_attached(task));
     c_task_of(task)->body = body;
-    c_task_of(task)->arg = arg;
+    task->context = arg;
 }
 
 tacet_result tacet_task_set_priority(struct tacet_task *task, enum tacet_priority cpu, enum tacet_priority io)
@@ -102,12 +129,14 @@ tacet_result tacet_task_set_priority(struct tacet_task *task, enum tacet_priorit
     if (task == NULL || (unsigned)cpu >= TACET_PRIORITY_COUNT || (unsigned)io >= TACET_PRIORITY_COUNT)
         return -EINVAL;
     if (is_attached(task)) {
-        if (!executor_is_mine(executor_of(task->executor)))
+        struct tacet_executor *executor = tacet_task_executor(task);
+        if (!executor_is_mine(executor_of(executor)))
             return -EPERM;
-        task->executor->attached[task->priority]--;
-        task->executor->attached[cpu]++;
-        task->level = &task->executor->ready.levels[cpu];
+        executor->attached[task->priority]--;
+        executor->attached[cpu]++;
     }
+    if (task->level != NULL)
+        task->level += (int)cpu - (int)task->priority;
     task->priority = (uint8_t)cpu;
     task->ioprio = ioprio[io];
     return 0;
@@ -116,16 +145,10 @@ tacet_result tacet_task_set_priority(struct tacet_task *task, enum tacet_priorit
 /* Time accounts are the executor's choice; those of an earlier executor do not stay. */
 static tacet_result open_account(const struct tacet_executor *executor, struct tacet_task *task, uint64_t now)
 {
-    if (!executor->accounting) {
-        tacet_task_finish(task);
-        return 0;
-    }
-    if (task->ticks == NULL)
-        task->ticks = calloc(1, sizeof *task->ticks);
-    if (task->ticks == NULL)
-        return -ENOMEM;
-    *task->ticks = (struct tacet_task_ticks){.attached = now};
-    return 0;
+    tacet_result r = task->extra == NULL ? tacet_task_make_extra(task) : 0;
+    if (r == 0)
+        task_extra_of(task)->ticks = (struct tacet_task_ticks){.attached = executor->accounting ? now : 0};
+    return r;
 }
 
 static inline tacet_result check_attach(const struct tacet_executor *executor, const struct tacet_task *task)
@@ -134,9 +157,9 @@ static inline tacet_result check_attach(const struct tacet_executor *executor, c
         return -EINVAL;
     if (!executor_is_mine(executor_of(executor)))
         return -EPERM;
-    if (is_attached(task) || task->ops_initiated > 0)
+    if (is_attached(task) || has_ops_in_flight(task))
         return -EBUSY;
-    if (!(task->switcher_ops->flags & TACET_SWITCHER_FOREIGN) && c_task_of(task)->body == NULL)
+    if (!(tacet_task_ops(task)->flags & TACET_SWITCHER_FOREIGN) && c_task_of(task)->body == NULL)
         return -EINVAL;
     return executor_of(executor)->closing ? -ECANCELED : 0;
 }
@@ -145,22 +168,21 @@ static TACET_NOINLINE tacet_result prepare_context(struct tacet_task *task)
 {
     struct tacet_context *context = &c_task_of(task)->context;
     context->state = TACET_CONTEXT_SUSPENDED;
-    task->switcher_ops->prepare(context, stackful_entry);
+    tacet_task_ops(task)->prepare(context, stackful_entry);
     return 0;
 }
 
 static inline tacet_result enqueue(struct tacet_executor *executor, struct tacet_task *task, uint8_t attention)
 {
     tacet_task_transition(task, (enum tacet_task_state)task->state, TACET_TASK_PENDING);
-    task->executor = executor;
     task->level = &executor->ready.levels[task->priority];
-    task->cancel_requested = false;
+    task->flags &= (uint8_t)~TACET_TASK_CANCEL_REQUESTED;
     task->attention = attention;
-    task->result = -EINPROGRESS;
+    task->result = 0; /* of no wait yet */
     executor->attached[task->priority]++;
     list_push_back(&executor->tasks, &task->attached_node);
     tacet_level_push(task->level, &task->runnable);
-    return TACET_UNLIKELY(task->switcher_ops->prepare != NULL) ? prepare_context(task) : 0;
+    return TACET_UNLIKELY(tacet_task_ops(task)->prepare != NULL) ? prepare_context(task) : 0;
 }
 
 static TACET_NOINLINE tacet_result attach_accounted(struct tacet_executor *executor, struct tacet_task *task,
@@ -176,7 +198,7 @@ static inline tacet_result attach(struct tacet_executor *executor, struct tacet_
     tacet_result r = check_attach(executor, task);
     if (TACET_UNLIKELY(r < 0))
         return r;
-    if (TACET_UNLIKELY(executor->accounting || task->ticks != NULL))
+    if (TACET_UNLIKELY(executor->accounting || task->extra != NULL))
         return attach_accounted(executor, task, now);
     return enqueue(executor, task, 0);
 }
@@ -204,16 +226,16 @@ tacet_result tacet_task_attach(struct tacet_executor *executor, struct tacet_tas
 /* What the task never reaped is idle again; nobody else knows of it. */
 static void forget_completed(struct tacet_task *task)
 {
-    struct tacet_op *newest = task->completed;
+    struct tacet_op *newest = task->extra->completed;
     if (newest == NULL)
         return;
     struct tacet_op *op = newest;
     do {
         op = (struct tacet_op *)op->runnable.next;
-        op->state = TACET_OP_IDLE;
+        op->request.state = TACET_OP_IDLE;
         op_discard(op);
     } while (op != newest);
-    task->completed = NULL;
+    task->extra->completed = NULL;
 }
 
 static void wake_waiters(struct tacet_task *task)
@@ -222,36 +244,41 @@ static void wake_waiters(struct tacet_task *task)
         struct tacet_task *waiter = TACET_CONTAINER_OF(task->waiters, struct tacet_task, wait_node);
         task->waiters = waiter->wait_node.next != &waiter->wait_node ? waiter->wait_node.next : NULL;
         list_remove(&waiter->wait_node);
-        waiter->result = task->result; /* until it exits itself, its result is where it finds this one */
+        waiter->waited = task->result; /* where the node was */
         tacet_task_unpark(waiter, 0);
     }
 }
 
+static TACET_NOINLINE void exit_extra(struct tacet_task *task)
+{
+    forget_completed(task);
+    if (!(task->attention & TACET_TASK_ACCOUNTED))
+        return;
+    struct tacet_task_ticks *ticks = &task_extra_of(task)->ticks;
+    ticks->exited = executor_of(tacet_task_executor(task))->exit_tick = tacet_ticks();
+    ticks->running += ticks->exited - ticks->resumed;
+}
+
 void tacet_task_exit(struct tacet_task *task, tacet_result result)
 {
-    struct tacet_executor *executor = task->executor;
+    struct tacet_executor *executor = tacet_task_executor(task);
     tacet_task_transition(task, TACET_TASK_RUNNING, TACET_TASK_EXITED);
     task->result = result;
     executor->current = NULL;
     executor->attached[task->priority]--;
     list_remove(&task->attached_node);
-    if (TACET_UNLIKELY(task->completed != NULL))
-        forget_completed(task);
     if (task->waiters != NULL)
         wake_waiters(task);
-    if (TACET_UNLIKELY(task->ticks != NULL)) {
-        task->ticks->exited = executor_of(executor)->exit_tick = tacet_ticks();
-        task->ticks->running += task->ticks->exited - task->ticks->resumed;
-    }
+    if (TACET_UNLIKELY(task->extra != NULL))
+        exit_extra(task);
 }
 
 /* An open that has completed, whose task will not be resumed to take the descriptor. */
-static void discard_call(struct c_task *task)
+static void discard_awaited(struct tacet_task *task)
 {
-    if (task->op.attention & TACET_OP_DESCRIPTOR)
-        op_discard(&task->op);
-    task->op.attention = 0;
-    task->file = NULL;
+    if (task->request.attention & TACET_OP_DESCRIPTOR && task->request.opcode == IORING_OP_OPENAT2)
+        close(task->request.closes);
+    task->request.attention = 0;
 }
 
 void task_abandon(struct tacet_task *task)
@@ -259,11 +286,11 @@ void task_abandon(struct tacet_task *task)
     list_remove(&task->attached_node);
     tacet_task_transition(task, (enum tacet_task_state)task->state, TACET_TASK_EXITED);
     task->result = -ECANCELED;
-    forget_completed(task);
-    if (!(task->switcher_ops->flags & TACET_SWITCHER_FOREIGN))
-        discard_call(c_task_of(task));
-    if (task->switcher_ops->abandon != NULL)
-        task->switcher_ops->abandon(task);
+    discard_awaited(task);
+    if (task->extra != NULL)
+        forget_completed(task);
+    if (tacet_task_ops(task)->abandon != NULL)
+        tacet_task_ops(task)->abandon(task);
     else
         task_settle(c_task_of(task));
 }
@@ -280,12 +307,12 @@ tacet_result tacet_task_result(const struct tacet_task *task)
 
 const char *tacet_task_name(const struct tacet_task *task)
 {
-    if (task->switcher_ops->flags & TACET_SWITCHER_FOREIGN)
-        return task->switcher_ops->name;
-    return c_task_of(task)->name != NULL ? c_task_of(task)->name : "unnamed";
+    if (tacet_task_ops(task)->flags & TACET_SWITCHER_FOREIGN)
+        return tacet_task_ops(task)->name;
+    return task->extra != NULL && task_extra_of(task)->name != NULL ? task_extra_of(task)->name : "unnamed";
 }
 
 struct tacet_task_ticks tacet_task_get_ticks(const struct tacet_task *task)
 {
-    return task->ticks != NULL ? *task->ticks : (struct tacet_task_ticks){0};
+    return task->extra != NULL ? task_extra_of(task)->ticks : (struct tacet_task_ticks){0};
 }

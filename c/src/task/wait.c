@@ -1,7 +1,7 @@
 /*
  * Waiting: for an op, for any of a task's ops, for another task; and the end of waiting, by cancellation.
  *
- * All of it is park and unpark (inline/executor.h) with one cancel hook.
+ * All of it is park and unpark (inline/executor.h), and one byte that says how a cancel ends the wait.
  */
 #include "base/list.h"
 #include "executor/executor.h"
@@ -15,90 +15,52 @@ tacet_result call_refuse_not_running(const struct tacet_task *task)
 {
     if (task == NULL || task->state == TACET_TASK_IDLE || task->state == TACET_TASK_EXITED)
         return -EINVAL;
-    return executor_is_mine(executor_of(task->executor)) ? -EINVAL : -EPERM;
+    return executor_is_mine(executor_of(tacet_task_executor(task))) ? -EINVAL : -EPERM;
 }
 
-struct tacet_op *call_op_uncancelled(struct tacet_task *task)
+static TACET_COLD tacet_result settle_file(struct tacet_task *task)
 {
-    return call_check_may_suspend(task) == 0 ? &c_task_of(task)->op : NULL;
+    task->request.attention = 0; /* the descriptor is taken */
+    return file_settle(task->file, task->request.opcode, task->result);
 }
 
-struct tacet_op *call_op(struct tacet_task *task)
+tacet_result call_await_for_file(struct tacet_task *task, struct tacet_file *file, unsigned opcode,
+                                 struct io_uring_sqe *sqe, tacet_result prepared)
 {
-    return task != NULL && !(task->attention & TACET_TASK_CANCEL_PENDING) ? call_op_uncancelled(task) : NULL;
-}
-
-/* The op is in flight, and counted as initiated; from now on it is what the task waits for. */
-static tacet_result await_op(struct tacet_task *task, struct tacet_op *op, void (*on_cancel)(struct tacet_task *task))
-{
-    task->ops_initiated--;
-    tacet_task_park(task, op, on_cancel);
-    return task_give_up(task);
-}
-
-tacet_result call_await(struct tacet_task *task, tacet_result started)
-{
-    tacet_result r = call_check(task);
-    if (r == 0)
-        r = started;
-    return r < 0 ? r : await_op(task, &c_task_of(task)->op, tacet_op_on_cancel);
-}
-
-tacet_result call_await_uncancelled(struct tacet_task *task, tacet_result started)
-{
-    tacet_result r = call_check_may_suspend(task);
-    if (r == 0)
-        r = started;
-    return r < 0 ? r : await_op(task, &c_task_of(task)->op, NULL);
-}
-
-static TACET_COLD tacet_result settle_file(struct c_task *task)
-{
-    struct tacet_file *file = task->file;
-    task->file = NULL;
-    task->op.attention &= (uint8_t)~TACET_OP_DESCRIPTOR; /* it is taken */
-    return file_settle(file, task->op.opcode, task->task.wake_result);
-}
-
-tacet_result call_await_for_file(struct tacet_task *task, struct tacet_file *file, tacet_result started)
-{
-    tacet_result r = call_check(task);
-    if (r == 0)
-        r = started;
-    if (r < 0)
-        return r;
-    c_task_of(task)->file = file;
-    r = await_op(task, &c_task_of(task)->op, tacet_op_on_cancel);
-    return r == TACET_PENDING ? r : settle_file(c_task_of(task));
+    if (prepared < 0)
+        return prepared;
+    call_commit(task, opcode, sqe);
+    task->request.attention |= TACET_OP_FOR_FILE;
+    task->file = file;
+    return task_give_up(task) == TACET_PENDING ? TACET_PENDING : settle_file(task);
 }
 
 tacet_result tacet_task_call_result(struct tacet_task *task)
 {
     if (task == NULL)
         return -EINVAL;
-    struct c_task *c_task = c_task_of(task);
-    return TACET_LIKELY(c_task->file == NULL) ? task->wake_result : settle_file(c_task);
+    return TACET_LIKELY(!(task->request.attention & TACET_OP_FOR_FILE)) ? task->result : settle_file(task);
 }
 
 /* Takes an op out of the task's ring of completed ones; before is its predecessor there. */
-static tacet_result reap(struct tacet_task *task, struct tacet_op *before)
+static struct tacet_op *reap(struct tacet_task *task, struct tacet_op *before)
 {
     struct tacet_op *op = (struct tacet_op *)before->runnable.next;
     before->runnable.next = op->runnable.next;
-    if (task->completed == op)
-        task->completed = before != op ? before : NULL;
-    op->state = TACET_OP_IDLE;
-    if (TACET_UNLIKELY(op->attention & TACET_OP_ACCOUNTED))
+    if (task->extra->completed == op)
+        task->extra->completed = before != op ? before : NULL;
+    op->request.state = TACET_OP_IDLE;
+    if (TACET_UNLIKELY(op->request.attention & TACET_OP_ACCOUNTED))
         op->ticks.reaped = tacet_ticks();
-    return op->result;
+    return op;
 }
 
 static tacet_result reap_this(struct tacet_task *task, struct tacet_op *op)
 {
-    struct tacet_op *before = task->completed;
+    struct tacet_op *before = task->extra->completed;
     while ((struct tacet_op *)before->runnable.next != op)
         before = (struct tacet_op *)before->runnable.next;
-    return reap(task, before);
+    return reap(task, before)->result;
 }
 
 tacet_result tacet_task_await(struct tacet_task *task, struct tacet_op *op)
@@ -106,46 +68,50 @@ tacet_result tacet_task_await(struct tacet_task *task, struct tacet_op *op)
     tacet_result r = call_check_may_suspend(task);
     if (r < 0)
         return r;
-    if (op == NULL || op->state == TACET_OP_IDLE || op->tag != TACET_TAG_TASK || op->owner.task != task)
+    if (op == NULL || op->request.state == TACET_OP_IDLE || op->request.tag != TACET_TAG_TASK || op->owner.task != task)
         return -EINVAL;
-    if (op->state == TACET_OP_COMPLETED)
-        return reap_this(task, op);
-    if (tacet_task_take_cancel(task))
+    if (op->request.state == TACET_OP_IN_FLIGHT && tacet_task_take_cancel(task))
         tacet_op_cancel(op);
-    if (op->state == TACET_OP_COMPLETED) /* a sleep ends at once */
+    if (op->request.state == TACET_OP_COMPLETED) /* a cancelled sleep ends at once */
         return reap_this(task, op);
-    return await_op(task, op, tacet_op_on_cancel);
+    task->extra->ops_initiated--;
+    tacet_task_park(task, op, TACET_WAIT_OP);
+    return task_give_up(task);
 }
 
-/* A cancel ends the wait for any op, and none of the ops. */
-static void any_on_cancel(struct tacet_task *task)
+void task_end_wait_for_any(struct tacet_task *task, tacet_result result)
 {
-    task->attention |= TACET_TASK_CANCEL_PENDING;
-    tacet_task_unpark(task, 0);
+    if (task->request.state == TACET_OP_IN_FLIGHT) {
+        timers_remove(&executor_of(tacet_task_executor(task))->timers, &task->request);
+        task->request.state = TACET_OP_IDLE;
+    }
+    tacet_task_unpark(task, result);
 }
 
-/* The task's own op is the timer of its wait: it ends with the wait, whatever ends that. */
-static tacet_result end_wait(struct tacet_task *task, tacet_result result)
+/* Whether the last that the task did was to wait for an op, in vain. Says so once. */
+static bool waited_in_vain(struct tacet_task *task)
 {
-    struct tacet_op *timer = &c_task_of(task)->op;
-    if (timer->state == TACET_OP_IN_FLIGHT)
-        tacet_op_cancel(timer);
-    if (timer->state == TACET_OP_COMPLETED)
-        (void)reap_this(task, timer);
-    return result;
+    if (task->wait != TACET_WAIT_ANY_OP || task->result != -ETIME)
+        return false;
+    task->result = 0;
+    return true;
 }
 
-/* The oldest completed op but the timer, or NULL. */
-static struct tacet_op *reap_oldest(struct tacet_task *task, const struct tacet_op *timer)
+/* What next_completed comes to without waiting; TACET_PENDING: it must wait. */
+static tacet_result next_without_wait(struct tacet_task *task, struct tacet_op **op, uint64_t timeout_ns)
 {
-    struct tacet_op *before = task->completed;
-    if (before != NULL && (struct tacet_op *)before->runnable.next == timer)
-        before = (struct tacet_op *)before->runnable.next;
-    if (before == NULL || (struct tacet_op *)before->runnable.next == timer)
-        return NULL;
-    struct tacet_op *oldest = (struct tacet_op *)before->runnable.next;
-    (void)reap(task, before);
-    return oldest;
+    *op = NULL;
+    if (task->extra != NULL && task->extra->completed != NULL) {
+        *op = reap(task, task->extra->completed);
+        return 1;
+    }
+    if (waited_in_vain(task))
+        return -ETIME;
+    if (task->extra == NULL || task->extra->ops_initiated == 0)
+        return 0;
+    if (tacet_task_take_cancel(task))
+        return -ECANCELED;
+    return timeout_ns == 0 ? -ETIME : TACET_PENDING;
 }
 
 tacet_result tacet_task_next_completed(struct tacet_task *task, struct tacet_op **op, uint64_t timeout_ns)
@@ -153,37 +119,19 @@ tacet_result tacet_task_next_completed(struct tacet_task *task, struct tacet_op 
     tacet_result r = call_check_may_suspend(task);
     if (r < 0 || op == NULL)
         return r < 0 ? r : -EINVAL;
-    struct tacet_op *timer = &c_task_of(task)->op;
     for (;;) {
-        *op = reap_oldest(task, timer);
-        if (*op != NULL)
-            return end_wait(task, 1);
-        if (timer->state == TACET_OP_COMPLETED)
-            return end_wait(task, -ETIME);
-        if (task->ops_initiated == (timer->state == TACET_OP_IN_FLIGHT))
-            return end_wait(task, 0);
-        if (tacet_task_take_cancel(task))
-            return end_wait(task, -ECANCELED);
-        if (timeout_ns == 0)
-            return -ETIME;
-        if (timeout_ns != TACET_FOREVER && timer->state == TACET_OP_IDLE) {
-            r = tacet_sleep_start(timer, task, timeout_ns);
+        r = next_without_wait(task, op, timeout_ns);
+        if (r != TACET_PENDING)
+            return r;
+        if (timeout_ns != TACET_FOREVER) {
+            r = task_add_timer(task, timeout_ns);
             if (r < 0)
                 return r;
         }
-        tacet_task_park(task, &task->completed, any_on_cancel);
+        tacet_task_park(task, task->extra, TACET_WAIT_ANY_OP);
         if (task_give_up(task) == TACET_PENDING)
             return TACET_PENDING;
     }
-}
-
-static void wait_on_cancel(struct tacet_task *self)
-{
-    struct tacet_task *other = self->waiting_for;
-    if (other->waiters == &self->wait_node)
-        other->waiters = self->wait_node.next != &self->wait_node ? self->wait_node.next : NULL;
-    list_remove(&self->wait_node);
-    tacet_task_unpark(self, -ECANCELED);
 }
 
 void tacet_task_wait_park(struct tacet_task *self, struct tacet_task *other)
@@ -194,19 +142,19 @@ void tacet_task_wait_park(struct tacet_task *self, struct tacet_task *other)
     } else {
         list_push_back(other->waiters, &self->wait_node);
     }
-    tacet_task_park(self, other, wait_on_cancel);
+    tacet_task_park(self, other, TACET_WAIT_TASK);
 }
 
 tacet_result tacet_task_wait(struct tacet_task *self, struct tacet_task *other, tacet_result *result)
 {
-    if (other == NULL || other->executor == NULL)
+    if (other == NULL || other->level == NULL)
         return -EINVAL;
     if (self == other)
         return -EDEADLK;
     tacet_result r = call_check_may_suspend(self);
     if (r < 0)
         return r;
-    if (other->executor != self->executor)
+    if (tacet_task_executor(other) != tacet_task_executor(self))
         return -EPERM;
     if (other->state != TACET_TASK_EXITED) {
         if (tacet_task_take_cancel(self))
@@ -216,31 +164,67 @@ tacet_result tacet_task_wait(struct tacet_task *self, struct tacet_task *other, 
         if (r < 0)
             return r;
     } else {
-        self->result = other->result;
+        self->waited = other->result;
     }
     if (result != NULL)
-        *result = self->result;
+        *result = self->waited;
     return 0;
 }
 
 tacet_result tacet_task_waited_result(const struct tacet_task *self)
 {
-    return self->result;
+    return self->waited;
 }
+
+static void cancel_request(struct tacet_task *task)
+{
+    request_cancel(executor_of(tacet_task_executor(task)), &task->request);
+}
+
+static void cancel_op(struct tacet_task *task)
+{
+    tacet_op_cancel((struct tacet_op *)task->waiting_for);
+}
+
+static void cancel_wait_for_any(struct tacet_task *task)
+{
+    task->attention |= TACET_TASK_CANCEL_PENDING;
+    task_end_wait_for_any(task, 0);
+}
+
+static void cancel_wait_for_task(struct tacet_task *task)
+{
+    struct tacet_task *other = task->waiting_for;
+    if (other->waiters == &task->wait_node)
+        other->waiters = task->wait_node.next != &task->wait_node ? task->wait_node.next : NULL;
+    list_remove(&task->wait_node);
+    tacet_task_unpark(task, -ECANCELED);
+}
+
+static void cancel_by_hook(struct tacet_task *task)
+{
+    ((struct tacet_wait_hook *)task->waiting_for)->on_cancel(task);
+}
+
+static void (*const cancel_wait[TACET_WAIT_COUNT])(struct tacet_task *task) = {
+    [TACET_WAIT_REQUEST] = cancel_request,          [TACET_WAIT_OP] = cancel_op,
+    [TACET_WAIT_ANY_OP] = cancel_wait_for_any,      [TACET_WAIT_TASK] = cancel_wait_for_task,
+    [TACET_WAIT_SEMAPHORE] = semaphore_cancel_wait, [TACET_WAIT_HOOK] = cancel_by_hook,
+};
 
 tacet_result tacet_task_cancel(struct tacet_task *task)
 {
-    if (task == NULL || task->executor == NULL)
+    if (task == NULL || task->level == NULL)
         return -EINVAL;
     if (task->state == TACET_TASK_EXITED) /* its executor may be gone */
         return -ESRCH;
-    if (!executor_is_mine(executor_of(task->executor)))
+    if (!executor_is_mine(executor_of(tacet_task_executor(task))))
         return -EPERM;
-    task->cancel_requested = 1;
-    if (task->state == TACET_TASK_SUSPENDED && task->on_cancel != NULL) {
-        void (*on_cancel)(struct tacet_task *) = task->on_cancel;
-        task->on_cancel = NULL;
-        on_cancel(task);
+    task->flags |= TACET_TASK_CANCEL_REQUESTED;
+    if (task->state == TACET_TASK_SUSPENDED && task->wait != TACET_WAIT_TO_THE_END) {
+        unsigned wait = task->wait;
+        task->wait = TACET_WAIT_TO_THE_END; /* a wait is cancelled once */
+        cancel_wait[wait](task);
     } else {
         task->attention |= TACET_TASK_CANCEL_PENDING;
     }
@@ -249,5 +233,5 @@ tacet_result tacet_task_cancel(struct tacet_task *task)
 
 bool tacet_task_cancel_requested(const struct tacet_task *task)
 {
-    return task->cancel_requested;
+    return task->flags & TACET_TASK_CANCEL_REQUESTED;
 }

@@ -40,66 +40,56 @@ struct uncaught {
     }
 };
 
-// A task beside others, and the handle that may wait for it: whoever of the two ends last frees it.
+// A task beside others, and the handle that may wait for it: whoever of the two ends last frees it. The executor's layer
+// is where it leaves an exception that nobody waits for.
 template <class T>
-class spawned {
-public:
-    static spawned* create(task<T> body, uncaught* nobody_waits)
+struct spawned {
+    enum flags : std::uint8_t { under_way = 0x10, held = 0x20, stops_run = 0x40 };
+    static_assert(((under_way | held | stops_run) & ~TACET_TASK_LAYER_FLAGS) == 0);
+
+    static root* create(task<T> body, std::uint8_t more_flags = 0)
     {
-        return ::new (frame_allocate(sizeof(spawned))) spawned(std::move(body), nobody_waits);
+        root* made = ::new (frame_allocate(sizeof(root))) root;
+        init_root(*made, body.get(), body.get().promise(), ended);
+        made->task.flags = under_way | held | more_flags;
+        (void)body.release();
+        return made;
     }
 
-    tacet_task* scheduled() noexcept { return &root_.task; }
-    promise<T>& outcome() noexcept { return body_.get().promise(); }
-    bool has_exited() const noexcept { return root_.task.state == TACET_TASK_EXITED; }
-
-    void release() noexcept
+    static promise<T>& outcome(const root& of) noexcept
     {
-        if (--references_ == 0)
-            destroy();
+        return std::coroutine_handle<promise<T>>::from_address(of.body.address()).promise();
     }
-    void destroy() noexcept
+
+    static void release(root& from, flags who) noexcept
     {
-        this->~spawned();
-        frame_deallocate(this, sizeof(spawned));
+        from.task.flags &= static_cast<std::uint8_t>(~who);
+        if (!(from.task.flags & (under_way | held)))
+            destroy(from);
+    }
+    static void destroy(root& dead) noexcept
+    {
+        if (dead.body)
+            dead.body.destroy();
+        if (dead.task.extra != nullptr)
+            tacet_task_finish(&dead.task);
+        frame_deallocate(&dead, sizeof(root));
     }
 
 private:
-    spawned(task<T> body, uncaught* nobody_waits) noexcept : body_(std::move(body)), uncaught_(nobody_waits)
+    static void ended(root& self, bool abandoned) noexcept
     {
-        init_root(root_, body_.get(), outcome(), finished, abandoned);
+        if (abandoned) {
+            std::exchange(self.body, {}).destroy();
+        } else {
+            tacet_executor* executor = tacet_task_executor(&self.task);
+            if (!(self.task.flags & held) && outcome(self).error)
+                static_cast<uncaught*>(executor->layer)->keep(std::move(outcome(self).error));
+            if (self.task.flags & stops_run)
+                tacet_executor_stop(executor);
+        }
+        release(self, under_way);
     }
-    ~spawned()
-    {
-        if (root_.task.ticks != nullptr)
-            tacet_task_finish(&root_.task);
-    }
-
-    static spawned& of(root& self) noexcept { return reinterpret_cast<spawned&>(self); }
-
-    static void finished(root& self) noexcept
-    {
-        spawned& ended = of(self);
-        if (ended.references_ == 1 && ended.outcome().error)
-            ended.uncaught_->keep(std::move(ended.outcome().error));
-        if (ended.stop_at_end_)
-            tacet_executor_stop(self.task.executor);
-        ended.release();
-    }
-    static void abandoned(root& self) noexcept
-    {
-        spawned& left = of(self);
-        left.body_ = task<T>();
-        left.release();
-    }
-
-    root root_; // first
-    task<T> body_;
-    uncaught* uncaught_;
-    unsigned references_ = 2; // the running task's, the handle's
-
-public:
-    bool stop_at_end_ = false; // run() waits for it
 };
 
 } // namespace detail
@@ -110,7 +100,7 @@ template <class T = void>
 class join_handle {
 public:
     join_handle() noexcept {}
-    explicit join_handle(detail::spawned<T>* joined) noexcept : spawned_(joined) {}
+    explicit join_handle(detail::root* joined) noexcept : spawned_(joined) {}
     join_handle(join_handle&& other) noexcept : spawned_(std::exchange(other.spawned_, nullptr)) {}
     join_handle& operator=(join_handle&& other) noexcept
     {
@@ -120,29 +110,28 @@ public:
     ~join_handle()
     {
         if (spawned_ != nullptr)
-            spawned_->release();
+            detail::spawned<T>::release(*spawned_, detail::spawned<T>::held);
     }
 
     explicit operator bool() const noexcept { return spawned_ != nullptr; }
-    bool has_exited() const noexcept { return spawned_->has_exited(); }
-    void cancel() noexcept { tacet_task_cancel(spawned_->scheduled()); }
+    bool has_exited() const noexcept { return tacet_task_has_exited(get()); }
+    void cancel() noexcept { tacet_task_cancel(get()); }
     void set_priority(priority cpu, priority io = priority::normal) noexcept
     {
-        (void)tacet_task_set_priority(spawned_->scheduled(), static_cast<tacet_priority>(cpu),
-                                      static_cast<tacet_priority>(io));
+        (void)tacet_task_set_priority(get(), static_cast<tacet_priority>(cpu), static_cast<tacet_priority>(io));
     }
-    tacet_task* get() const noexcept { return spawned_->scheduled(); }
+    tacet_task* get() const noexcept { return &spawned_->task; }
 
     // Once, after it has exited: what the task returned; throws what left it, operation_canceled if its executor ended.
     T take()
     {
-        if (spawned_->scheduled()->result == -ECANCELED)
+        if (spawned_->task.result == -ECANCELED)
             throw_error(-ECANCELED, "join");
-        return spawned_->outcome().take();
+        return detail::spawned<T>::outcome(*spawned_).take();
     }
 
 private:
-    detail::spawned<T>* spawned_ = nullptr;
+    detail::root* spawned_ = nullptr;
 };
 
 // An exception that leaves a task which nobody waits for (its handle dropped) is kept, and thrown by the run that is
@@ -165,6 +154,7 @@ public:
         const tacet_result r = tacet_executor_create(&executor_, &core);
         if (r < 0)
             throw_error(r, std::string("executor: ") + message);
+        executor_->layer = &uncaught_;
     }
     executor(const executor&) = delete;
     executor& operator=(const executor&) = delete;
@@ -178,11 +168,11 @@ public:
     join_handle<T> spawn(task<T> body, priority cpu = priority::normal)
     {
         detail::require_coroutine(body, "spawn");
-        auto* spawned = detail::spawned<T>::create(std::move(body), &uncaught_);
-        spawned->scheduled()->priority = static_cast<std::uint8_t>(cpu);
-        const tacet_result r = tacet_task_attach(executor_, spawned->scheduled());
+        detail::root* spawned = detail::spawned<T>::create(std::move(body));
+        spawned->task.priority = static_cast<std::uint8_t>(cpu);
+        const tacet_result r = tacet_task_attach(executor_, &spawned->task);
         if (r < 0) [[unlikely]] {
-            spawned->destroy();
+            detail::spawned<T>::destroy(*spawned);
             throw_error(r, "spawn");
         }
         return join_handle<T>(spawned);
@@ -197,16 +187,16 @@ public:
         detail::require_coroutine(body, "run");
         if (tacet_executor_current(executor_) != nullptr)
             throw_error(-EDEADLK, "run");
-        auto* spawned = detail::spawned<T>::create(std::move(body), &uncaught_);
-        spawned->stop_at_end_ = true;
-        join_handle<T> handle(spawned);
-        const tacet_result r = tacet_task_attach(executor_, spawned->scheduled());
+        using spawned = detail::spawned<T>;
+        detail::root* started = spawned::create(std::move(body), spawned::stops_run);
+        join_handle<T> handle(started);
+        const tacet_result r = tacet_task_attach(executor_, &started->task);
         if (r < 0) {
-            spawned->release();
+            spawned::release(*started, spawned::under_way);
             throw_error(r, "run");
         }
-        run_until_exit(spawned->scheduled());
-        if (!spawned->outcome().error) [[likely]]
+        run_until_exit(&started->task);
+        if (!spawned::outcome(*started).error) [[likely]]
             rethrow_uncaught();
         return handle.take();
     }
@@ -282,19 +272,19 @@ private:
 
 namespace detail {
 
-// Waits for the exit of another task of the same executor, or says in wake_result why it does not.
+// Waits for the exit of another task of the same executor, or says in the task's result why it does not.
 inline void wait_for_exit(tacet_task* self, tacet_task* other) noexcept
 {
-    const tacet_result refused = self == other                       ? -EDEADLK
-                                 : other->executor == nullptr        ? -EINVAL
-                                 : other->executor != self->executor ? -EPERM
-                                 : tacet_task_take_cancel(self)      ? -ECANCELED
-                                                                     : 0;
+    const tacet_result refused = self == other                                             ? -EDEADLK
+                                 : other->level == nullptr                                 ? -EINVAL
+                                 : tacet_task_executor(other) != tacet_task_executor(self) ? -EPERM
+                                 : tacet_task_take_cancel(self)                            ? -ECANCELED
+                                                                                           : 0;
     if (refused == 0) [[likely]] {
         tacet_task_wait_park(self, other);
         return;
     }
-    self->wake_result = refused;
+    self->result = refused;
     tacet_task_requeue(self);
 }
 
@@ -316,8 +306,8 @@ public:
     }
     T await_resume()
     {
-        if (self_ != nullptr && self_->wake_result < 0)
-            throw_error(self_->wake_result, "join");
+        if (self_ != nullptr && self_->result < 0)
+            throw_error(self_->result, "join");
         return joined_.take();
     }
     result<T> take_result()

@@ -103,8 +103,8 @@ public:
     {
         if (self_ == nullptr)
             return tacet_task_result(joined_);
-        if (self_->wake_result < 0)
-            throw_error(self_->wake_result, "join");
+        if (self_->result < 0)
+            throw_error(self_->result, "join");
         return tacet_task_waited_result(self_);
     }
     result<tacet_result> take_result() const

@@ -45,36 +45,36 @@ constexpr bool is_cancellable() noexcept
 // All that is not the short way: a cancel to deliver, time accounts, a full queue, an argument that cannot be, an
 // operation without the ring. What cannot be started comes back through the ready queue, like what can.
 template <class Request>
-[[gnu::noinline, gnu::cold]] void start_and_park_slow(tacet_op& op, Request& request, tacet_task* task) noexcept
+[[gnu::noinline, gnu::cold]] void start_and_park_slow(Request& request, tacet_task* task) noexcept
 {
     constexpr bool cancellable = is_cancellable<Request>();
     tacet_result r = cancellable && tacet_task_take_cancel(task) ? -ECANCELED : 0;
     if constexpr (ring_request<Request>) {
+        tacet_executor* executor = tacet_task_executor(task);
         io_uring_sqe* sqe = nullptr;
         if (r == 0)
-            r = tacet_op_begin(task->executor, Request::opcode, &sqe);
+            r = tacet_op_begin(executor, Request::opcode, &sqe);
         if (r == 0)
             r = request.prepare(sqe);
         if (r == 0) {
-            tacet_op_commit_and_park(task->executor, &op, task, Request::opcode, sqe, cancellable);
+            tacet_task_commit_and_park(executor, task, Request::opcode, sqe, cancellable);
             if (task->attention & TACET_TASK_ACCOUNTED)
-                tacet_op_note_initiated(&op);
+                task->request.attention |= TACET_OP_ACCOUNTED;
         }
     } else if (r == 0) {
-        r = request.park(&op, task);
+        r = request.park(task);
     }
     if (r < 0) {
-        op.state = TACET_OP_IDLE;
-        op.result = r;
+        task->result = r;
         tacet_task_requeue(task);
     }
 }
 
-// Starts the operation for the running task, which waits for it.
+// Starts the operation as the running task's own request, which the task waits for.
 template <class Request>
-inline void start_and_park(tacet_op& op, Request& request, tacet_task* task) noexcept
+inline void start_and_park(Request& request, tacet_task* task) noexcept
 {
-    tacet_executor* executor = task->executor;
+    tacet_executor* executor = tacet_task_executor(task);
     if constexpr (requires { request.bind(executor); })
         request.bind(executor);
     if constexpr (ring_request<Request>) {
@@ -82,17 +82,63 @@ inline void start_and_park(tacet_op& op, Request& request, tacet_task* task) noe
             if (task->attention == 0 && tacet_submission_has_room(executor)) [[likely]] {
                 io_uring_sqe* sqe = tacet_submission_sqe(executor);
                 if (request.prepare(sqe) == 0) [[likely]] {
-                    tacet_op_commit_and_park(executor, &op, task, Request::opcode, sqe, is_cancellable<Request>());
+                    tacet_task_commit_and_park(executor, task, Request::opcode, sqe, is_cancellable<Request>());
                     return;
                 }
             }
         }
     }
-    start_and_park_slow(op, request, task);
+    start_and_park_slow(request, task);
 }
+
+template <class Request>
+void note_failure(Request& request, tacet_result r)
+{
+    if constexpr (requires { request.failed(r); })
+        request.failed(r);
+}
+
+template <class Request>
+[[noreturn, gnu::noinline, gnu::cold]] void throw_failure(Request& request, tacet_result r)
+{
+    note_failure(request, r);
+    throw_error(r, request.describe());
+}
+
+// What an operation that has ended is worth: its value, or what it failed with.
+template <class Request>
+inline typename Request::value_type value_or_throw(Request& request, tacet_result r)
+{
+    if (r < 0) [[unlikely]]
+        throw_failure(request, r);
+    return request.value(r);
+}
+template <class Request>
+result<typename Request::value_type> value_or_error(Request& request, tacet_result r)
+{
+    if (r < 0) {
+        note_failure(request, r);
+        return unexpected(error_of(r));
+    }
+    if constexpr (std::is_void_v<typename Request::value_type>) {
+        request.value(r);
+        return {};
+    } else {
+        return request.value(r);
+    }
+}
+
+// Whether its result is to be given back by who does not take it.
+template <class Request>
+inline constexpr bool is_discarded = requires(Request& request, tacet_result r)
+{
+    request.discard(r);
+};
 
 } // namespace detail
 
+// Awaited, it is the task's own request: nothing of it is here but the arguments. What nobody takes, because the executor
+// goes away, the core gives back.
 template <class Request>
 class [[nodiscard]] operation {
 public:
@@ -106,84 +152,44 @@ public:
     operation(operation&& other) noexcept(std::is_nothrow_move_constructible_v<Request>)
         : request_(std::move(other.request_))
     {
-        TACET_ASSERT(other.op_.state == TACET_OP_IDLE);
+        TACET_ASSERT(other.task_ == nullptr);
         set_idle();
     }
     operation& operator=(operation&&) = delete;
-    ~operation()
-    {
-        TACET_ASSERT(op_.state != TACET_OP_IN_FLIGHT);
-        if constexpr (is_discarded)
-            if (op_.result >= 0)
-                request_.discard(op_.result);
-    }
 
     bool await_ready() const noexcept { return false; }
 
     template <tacet_promise Promise>
     void await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
     {
-        tacet_task* task = awaiting.promise().task;
-        task->context = awaiting.address();
-        detail::start_and_park(op_, request_, task);
+        task_ = awaiting.promise().task;
+        task_->context = awaiting.address();
+        detail::start_and_park(request_, task_);
     }
 
-    value_type await_resume()
-    {
-        if (op_.result < 0) [[unlikely]]
-            throw_failure();
-        return request_.value(taken());
-    }
+    value_type await_resume() { return detail::value_or_throw(request_, taken()); }
 
-    // For as_result(), and for when_all().
-    result<value_type> take_result()
-    {
-        if (op_.result < 0) {
-            note_failure();
-            return unexpected(error_of(op_.result));
-        }
-        if constexpr (std::is_void_v<value_type>) {
-            request_.value(op_.result);
-            return {};
-        } else {
-            return request_.value(taken());
-        }
-    }
-    tacet_op& op() noexcept { return op_; }
+    // For as_result().
+    result<value_type> take_result() { return detail::value_or_error(request_, taken()); }
+
     Request& request() noexcept { return request_; }
 
 private:
-    static constexpr bool is_discarded = requires(Request & request, tacet_result r) { request.discard(r); };
-    static constexpr tacet_result nothing = -EINPROGRESS;
-
-    // The op is set up when it is started; before that only checks look at it, and the destructor where it discards.
+    // Before it is awaited only checks look at it.
     void set_idle() noexcept
     {
         if constexpr (TACET_CHECKS >= 1)
-            op_.state = TACET_OP_IDLE;
-        if constexpr (is_discarded)
-            op_.result = nothing;
+            task_ = nullptr;
     }
     tacet_result taken() noexcept
     {
-        if constexpr (is_discarded)
-            return std::exchange(op_.result, nothing);
-        else
-            return op_.result;
-    }
-    [[noreturn, gnu::noinline, gnu::cold]] void throw_failure()
-    {
-        note_failure();
-        throw_error(op_.result, request_.describe());
-    }
-    void note_failure()
-    {
-        if constexpr (requires { request_.failed(op_.result); })
-            request_.failed(op_.result);
+        if constexpr (detail::is_discarded<Request>)
+            tacet_task_note_taken(task_);
+        return task_->result;
     }
 
     Request request_;
-    tacet_op op_;
+    tacet_task* task_;
 };
 
 // A plain system call behind the same interface: it does not suspend, but lets the others have their turn every so often.

@@ -46,14 +46,14 @@ public:
             task_ = awaiting.promise().task;
             task_->context = awaiting.address();
             if (tacet_task_take_cancel(task_)) {
-                task_->wake_result = -ECANCELED;
+                task_->result = -ECANCELED;
                 return false;
             }
             if (!tacet_semaphore_try_acquire(semaphore_)) {
                 tacet_semaphore_park(task_, semaphore_);
                 return true;
             }
-            task_->wake_result = 0;
+            task_->result = 0;
             if (detail::may_go_on(task_)) [[likely]]
                 return false;
             tacet_task_requeue(task_);
@@ -61,13 +61,13 @@ public:
         }
         void await_resume() const
         {
-            if (task_->wake_result < 0) [[unlikely]]
-                throw_error(task_->wake_result, "semaphore acquire");
+            if (task_->result < 0) [[unlikely]]
+                throw_error(task_->result, "semaphore acquire");
         }
         result<void> take_result() const
         {
-            if (task_->wake_result < 0)
-                return unexpected(error_of(task_->wake_result));
+            if (task_->result < 0)
+                return unexpected(error_of(task_->result));
             return {};
         }
 
@@ -86,8 +86,8 @@ public:
         }
         result<permit> take_result() const
         {
-            if (task_->wake_result < 0)
-                return unexpected(error_of(task_->wake_result));
+            if (task_->result < 0)
+                return unexpected(error_of(task_->result));
             return permit(from_);
         }
 

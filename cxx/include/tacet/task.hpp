@@ -55,23 +55,27 @@ inline void run_coroutine(tacet_runnable* runnable)
     std::coroutine_handle<>::from_address(task->context).resume();
 }
 
-// What is scheduled: the task, first, and what becomes of it.
+// What is scheduled: the task, first, its outermost coroutine, and what becomes of both.
 struct root {
+    // The task has exited, its outermost coroutine stands at its end; or it will not be resumed, since its executor goes
+    // away. May free it.
+    using end = void(root& self, bool abandoned) noexcept;
+
     tacet_task task;
-    void (*finished)(root& self) noexcept;  // its outermost coroutine stands at its end; the task has exited
-    void (*abandoned)(root& self) noexcept; // it will not be resumed: its executor goes away
+    end* ended;
+    std::coroutine_handle<> body;
 };
 
 inline void abandon_root(tacet_task* task)
 {
     root* self = reinterpret_cast<root*>(task);
-    self->abandoned(*self);
+    self->ended(*self, true);
 }
 
 inline constexpr tacet_switcher_ops coroutine_ops = {
+    .kind = {run_coroutine},
     .name = "coroutine",
     .flags = TACET_SWITCHER_SUSPENDS_BY_RETURNING | TACET_SWITCHER_FOREIGN,
-    .run = run_coroutine,
     .create = nullptr,
     .prepare = nullptr,
     .resume = nullptr,
@@ -81,12 +85,6 @@ inline constexpr tacet_switcher_ops coroutine_ops = {
     .reserve = nullptr,
     .abandon = abandon_root,
 };
-
-struct promise_base;
-
-// The coroutine becomes the root's outermost one, ready to be attached.
-void init_root(root& made, std::coroutine_handle<> body, promise_base& outcome, void (*finished)(root&) noexcept,
-               void (*abandoned)(root&) noexcept) noexcept;
 
 struct promise_base {
     tacet_task* task = nullptr;             // of the root; set when awaited or spawned
@@ -116,9 +114,10 @@ struct promise_base {
     [[gnu::noinline]] static void end_root(tacet_task* task) noexcept
     {
         root* self = reinterpret_cast<root*>(task);
-        TACET_ASSERT(task->ops_initiated == 0 && "no operation outlives a coroutine's task");
+        TACET_ASSERT((task->extra == nullptr || task->extra->ops_initiated == 0) &&
+                     "no operation outlives a coroutine's task");
         tacet_task_exit(task, 0);
-        self->finished(*self);
+        self->ended(*self, false);
     }
 
     std::suspend_always initial_suspend() const noexcept { return {}; }
@@ -126,13 +125,13 @@ struct promise_base {
     void unhandled_exception() noexcept { error = std::current_exception(); }
 };
 
-inline void init_root(root& made, std::coroutine_handle<> body, promise_base& outcome, void (*finished)(root&) noexcept,
-                      void (*abandoned)(root&) noexcept) noexcept
+// The coroutine becomes the root's outermost one, ready to be attached.
+inline void init_root(root& made, std::coroutine_handle<> body, promise_base& outcome, root::end* ended) noexcept
 {
-    tacet_task_init(&made.task, &coroutine_ops, run_coroutine);
+    tacet_task_init(&made.task, &coroutine_ops.kind);
     made.task.context = body.address();
-    made.finished = finished;
-    made.abandoned = abandoned;
+    made.ended = ended;
+    made.body = body;
     outcome.task = &made.task;
 }
 

@@ -11,7 +11,7 @@ namespace tacet {
 struct sleep_request {
     using value_type = void;
     std::uint64_t duration_ns;
-    tacet_result park(tacet_op* op, tacet_task* task) const noexcept { return tacet_sleep_park(op, task, duration_ns); }
+    tacet_result park(tacet_task* task) const noexcept { return tacet_sleep_park(task, duration_ns); }
     void value(tacet_result) const noexcept {}
     std::string describe() const { return "sleep"; }
 };

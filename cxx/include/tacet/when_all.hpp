@@ -14,6 +14,7 @@
 #include <tacet/executor.hpp>
 
 #include <array>
+#include <iterator>
 #include <tuple>
 #include <variant>
 #include <vector>
@@ -36,34 +37,76 @@ auto resume_regular(Awaiter& awaiter)
     }
 }
 
-// Starts an op as one of a group. What cannot be started has ended.
+// An operation of a group: what is asked for, and the op that does it.
 template <class Request>
-void start_in_group(operation<Request>& started, tacet_op_group& group, tacet_op*& slot) noexcept
-{
+class group_member {
     static_assert(ring_request<Request>, "operations of the ring; others go as tasks");
-    io_uring_sqe* sqe;
-    tacet_op& op = started.op();
-    if constexpr (requires { started.request().bind(group.task->executor); })
-        started.request().bind(group.task->executor);
-    tacet_result r = tacet_op_begin(group.task->executor, Request::opcode, &sqe);
-    if (r == 0)
-        r = started.request().prepare(sqe);
-    slot = &op;
-    if (r < 0) {
-        op.state = TACET_OP_IDLE;
-        op.result = r;
-        return;
+
+public:
+    using value_type = typename Request::value_type;
+
+    explicit group_member(operation<Request>&& asked) noexcept(std::is_nothrow_move_constructible_v<Request>)
+        : request_(std::move(asked.request()))
+    {
+        set_idle(nothing);
     }
-    if (tacet_opcode_has_ioprio(Request::opcode))
-        sqe->ioprio = group.task->ioprio;
-    op.owner.group = &group;
-    group.remaining++;
-    tacet_op_commit(group.task->executor, &op, TACET_TAG_GROUP, Request::opcode, sqe);
-}
+    group_member(group_member&& other) noexcept(std::is_nothrow_move_constructible_v<Request>)
+        : request_(std::move(other.request_))
+    {
+        TACET_ASSERT(other.op_.request.state == TACET_OP_IDLE);
+        set_idle(nothing);
+    }
+    group_member& operator=(group_member&&) = delete;
+    ~group_member()
+    {
+        TACET_ASSERT(op_.request.state != TACET_OP_IN_FLIGHT);
+        if constexpr (is_discarded<Request>)
+            if (op_.result >= 0)
+                request_.discard(op_.result);
+    }
+
+    // What cannot be started has ended.
+    void start(tacet_op_group& group, tacet_op*& slot) noexcept
+    {
+        io_uring_sqe* sqe;
+        tacet_executor* executor = tacet_task_executor(group.task);
+        slot = &op_;
+        if constexpr (requires { request_.bind(executor); })
+            request_.bind(executor);
+        tacet_result r = tacet_op_begin(executor, Request::opcode, &sqe);
+        if (r == 0)
+            r = request_.prepare(sqe);
+        if (r < 0) {
+            set_idle(r);
+            return;
+        }
+        if (tacet_opcode_has_ioprio(Request::opcode))
+            sqe->ioprio = group.task->ioprio;
+        op_.owner.group = &group;
+        group.remaining++;
+        tacet_request_commit(executor, &op_.request, TACET_TAG_GROUP, Request::opcode, sqe);
+    }
+
+    // As an awaiter's; once, when it has ended.
+    value_type await_resume() { return value_or_throw(request_, std::exchange(op_.result, nothing)); }
+    result<value_type> take_result() { return value_or_error(request_, std::exchange(op_.result, nothing)); }
+
+private:
+    static constexpr tacet_result nothing = -EINPROGRESS;
+
+    void set_idle(tacet_result r) noexcept
+    {
+        op_.request.state = TACET_OP_IDLE;
+        op_.result = r;
+    }
+
+    Request request_;
+    tacet_op op_;
+};
 
 inline void cancel_group(tacet_task* task)
 {
-    auto* group = static_cast<tacet_op_group*>(task->waiting_for);
+    auto* group = static_cast<tacet_op_group*>(task->waiting_for); // its hook is its first member
     for (std::uint32_t i = 0; i < group->count; i++)
         tacet_op_cancel(group->ops[i]);
 }
@@ -74,13 +117,14 @@ void suspend_for_group(std::coroutine_handle<Promise> awaiting, tacet_op_group& 
 {
     tacet_task* task = awaiting.promise().task;
     task->context = awaiting.address();
+    group.hook.on_cancel = cancel_group;
     group.task = task;
     group.remaining = 1; // ours, until all are started: one that is collected while room is made must not wake us
     start();
     if (--group.remaining == 0)
         tacet_task_requeue(task);
     else
-        tacet_task_park(task, &group, cancel_group);
+        tacet_task_park(task, &group, TACET_WAIT_HOOK);
     if (task->state == TACET_TASK_SUSPENDED && tacet_task_take_cancel(task))
         cancel_group(task);
 }
@@ -89,7 +133,7 @@ void suspend_for_group(std::coroutine_handle<Promise> awaiting, tacet_op_group& 
 
 template <class... Requests>
 class [[nodiscard]] operations_awaiter {
-    using operations = std::tuple<operation<Requests>...>;
+    using operations = std::tuple<detail::group_member<Requests>...>;
 
 public:
     explicit operations_awaiter(operation<Requests>&&... each) : operations_(std::move(each)...) {}
@@ -106,7 +150,7 @@ public:
         group_.count = sizeof...(Requests);
         detail::suspend_for_group(awaiting, group_, [this] {
             std::size_t i = 0;
-            std::apply([&](auto&... each) { (detail::start_in_group(each, group_, ops_[i++]), ...); }, operations_);
+            std::apply([&](auto&... each) { (each.start(group_, ops_[i++]), ...); }, operations_);
         });
     }
     auto await_resume()
@@ -144,7 +188,8 @@ template <class Request>
 class [[nodiscard]] operation_vector_awaiter {
 public:
     explicit operation_vector_awaiter(std::vector<operation<Request>> operations)
-        : operations_(std::move(operations)), ops_(operations_.size())
+        : operations_(std::make_move_iterator(operations.begin()), std::make_move_iterator(operations.end())),
+          ops_(operations_.size())
     {
     }
     bool await_ready() const noexcept { return operations_.empty(); }
@@ -156,14 +201,14 @@ public:
         group_.count = static_cast<std::uint32_t>(ops_.size());
         detail::suspend_for_group(awaiting, group_, [this] {
             for (std::size_t i = 0; i < operations_.size(); i++)
-                detail::start_in_group(operations_[i], group_, ops_[i]);
+                operations_[i].start(group_, ops_[i]);
         });
     }
     auto await_resume()
     {
         std::vector<detail::regular<typename Request::value_type>> values;
         values.reserve(operations_.size());
-        for (operation<Request>& each : operations_)
+        for (detail::group_member<Request>& each : operations_)
             values.push_back(detail::resume_regular(each));
         return values;
     }
@@ -171,13 +216,13 @@ public:
     {
         std::vector<result<typename Request::value_type>> results;
         results.reserve(operations_.size());
-        for (operation<Request>& each : operations_)
+        for (detail::group_member<Request>& each : operations_)
             results.push_back(each.take_result());
         return results;
     }
 
 private:
-    std::vector<operation<Request>> operations_;
+    std::vector<detail::group_member<Request>> operations_;
     std::vector<tacet_op*> ops_;
     tacet_op_group group_{};
 };

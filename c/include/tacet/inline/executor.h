@@ -9,6 +9,8 @@
  *     be walked, and the rest follows;
  *   - submitted <= tail <= limit (as wrapping counters); SQEs [submitted, tail) are filled and not yet the kernel's;
  *   - current is what runs (a task, a callback), or NULL outside of run.
+ *
+ * A task finds its executor by its level and its priority.
  */
 #ifndef TACET_INLINE_EXECUTOR_H
 #define TACET_INLINE_EXECUTOR_H
@@ -36,27 +38,42 @@ struct tacet_executor {
     uint32_t attached[TACET_PRIORITY_COUNT];
     bool accounting;
     struct tacet_list_node tasks; /* all attached ones */
+    void *layer;                  /* a layer above may keep here what its tasks have in common */
 };
+
+/* Of a task that was attached once; it may be gone if the task has exited. Follows no pointer: a forked child may ask. */
+static inline struct tacet_executor *tacet_task_executor(const struct tacet_task *task)
+{
+    return TACET_CONTAINER_OF(task->level - task->priority, struct tacet_executor, ready.levels);
+}
+
+/* The task's own request has ended, and with it the wait: the task becomes ready. */
+static inline void tacet_task_unpark_request(struct tacet_task *task, tacet_result result)
+{
+    tacet_task_transition(task, TACET_TASK_SUSPENDED, TACET_TASK_READY);
+    task->result = result;
+    tacet_level_push(task->level, &task->runnable);
+}
 
 /* A suspended task's wait has come to its end: the task becomes ready. */
 static inline void tacet_task_unpark(struct tacet_task *task, tacet_result result)
 {
-    tacet_task_transition(task, TACET_TASK_SUSPENDED, TACET_TASK_READY);
-    task->wake_result = result;
     task->waiting_for = NULL;
-    tacet_level_push(task->level, &task->runnable);
+    tacet_task_unpark_request(task, result);
 }
 
-/*
- * The running task begins to wait. It is still on the processor: it gives it up by its switcher's means right after.
- * The one cancel hook is called at most once, on the owner thread, while the task is SUSPENDED.
- */
-static inline void tacet_task_park(struct tacet_task *task, void *waiting_for,
-                                   void (*on_cancel)(struct tacet_task *task))
+/* The running task begins to wait for its own request. See tacet_task_park(). */
+static inline void tacet_task_park_request(struct tacet_task *task, enum tacet_wait wait)
 {
     tacet_task_transition(task, TACET_TASK_RUNNING, TACET_TASK_SUSPENDED);
+    task->wait = (uint8_t)wait;
+}
+
+/* The running task begins to wait. It is still on the processor: it gives it up by its switcher's means right after. */
+static inline void tacet_task_park(struct tacet_task *task, void *waiting_for, enum tacet_wait wait)
+{
+    tacet_task_park_request(task, wait);
     task->waiting_for = waiting_for;
-    task->on_cancel = on_cancel;
 }
 
 /* The running task goes to the end of its level's queue. */
@@ -71,7 +88,7 @@ static inline struct tacet_task *tacet_task_resume(struct tacet_runnable *runnab
 {
     struct tacet_task *task = (struct tacet_task *)runnable;
     TACET_ASSERT(task->state == TACET_TASK_READY || task->state == TACET_TASK_PENDING);
-    TACET_ASSERT(task->executor->current == runnable);
+    TACET_ASSERT(tacet_task_executor(task)->current == runnable);
     task->state = TACET_TASK_RUNNING;
     return task;
 }

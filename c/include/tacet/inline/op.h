@@ -3,10 +3,12 @@
  *
  *     begin      room in the submission queue, or a refusal; the zeroed SQE
  *     prepare    one inline function per operation fills it (prepare.h)
- *     commit     user_data, the op's owner and state; the tail moves on
+ *     commit     user_data, the request's state; the tail moves on
  *
  * Between begin and commit nothing else may be started on the executor. Invariant: an op is in exactly one of IDLE,
- * IN_FLIGHT, COMPLETED (and not yet reaped). Its user_data is its address with a tag in the low bits.
+ * IN_FLIGHT, COMPLETED (and not yet reaped). The user_data is the address of its request with a tag in the low bits.
+ *
+ * A task that awaits one operation needs no op: its own request serves.
  */
 #ifndef TACET_INLINE_OP_H
 #define TACET_INLINE_OP_H
@@ -29,6 +31,7 @@ enum tacet_op_state {
 
 /* The low bits of user_data: to whom a completion belongs. */
 enum tacet_tag {
+    TACET_TAG_AWAIT,    /* a task's own request */
     TACET_TAG_TASK,     /* an op of a task */
     TACET_TAG_CALLBACK, /* an op whose completion is a callback */
     TACET_TAG_GROUP,    /* an op of a group, which wakes its task when its last one has completed */
@@ -43,6 +46,7 @@ struct tacet_op_ticks {
 };
 
 struct tacet_op_group {
+    struct tacet_wait_hook hook; /* first: its task waits for it */
     struct tacet_task *task;
     struct tacet_op **ops; /* valid while any is in flight */
     uint32_t count;
@@ -58,17 +62,9 @@ struct tacet_op {
     } owner;
     void (*callback)(struct tacet_op *op);
     tacet_result result;
-    uint8_t state;
-    uint8_t tag;
-    uint8_t opcode;
-    uint8_t attention; /* bits of enum tacet_op_attention; 0: its completion goes the short way */
-    uint8_t priority;  /* of a callback */
-    uint8_t unused[3];
-    union {
-        uint32_t timer_slot; /* of a sleep in flight: its place in the heap */
-        int closes;          /* of a close: the descriptor */
-    };
+    struct tacet_request request;
     struct tacet_op_ticks ticks;
+    uint8_t priority; /* of a callback */
 };
 
 enum tacet_op_attention {
@@ -76,6 +72,7 @@ enum tacet_op_attention {
     TACET_OP_TERMINAL_SEEN = 2,    /* the op's own has come */
     TACET_OP_ACCOUNTED = 4,        /* its times are kept */
     TACET_OP_DESCRIPTOR = 8,       /* it opens or closes one, which is not to be lost */
+    TACET_OP_FOR_FILE = 16,        /* a task's own: its end means something for the task's `file` */
 };
 
 /* The slow way to room: submits, collects, backs off. 0, or one of the refusals of op.h. */
@@ -83,11 +80,17 @@ TACET_EXPORT TACET_COLD tacet_result tacet_executor_make_room(struct tacet_execu
 TACET_EXPORT bool tacet_executor_supports(const struct tacet_executor *executor, unsigned opcode);
 TACET_EXPORT TACET_COLD void tacet_op_note_initiated(struct tacet_op *op);
 
-/* For layers above C: the running task sleeps on an op of its own. Below 0: it does not, and was not parked. */
-TACET_EXPORT tacet_result tacet_sleep_park(struct tacet_op *op, struct tacet_task *task, uint64_t duration_ns);
+/* Gives the task its extra part, which it lacks. 0 or -ENOMEM. */
+TACET_EXPORT TACET_COLD tacet_result tacet_task_make_extra(struct tacet_task *task);
 
-/* The cancel hook of a task that awaits one op. */
-TACET_EXPORT void tacet_op_on_cancel(struct tacet_task *task);
+/* For layers above C: the running task sleeps by its own request. Below 0: it does not, and was not parked. */
+TACET_EXPORT tacet_result tacet_sleep_park(struct tacet_task *task, uint64_t duration_ns);
+
+/* An open whose value the task has taken. */
+static inline void tacet_task_note_taken(struct tacet_task *task)
+{
+    task->request.attention = 0;
+}
 
 static inline bool tacet_submission_has_room(const struct tacet_executor *executor)
 {
@@ -115,17 +118,17 @@ static inline tacet_result tacet_op_begin(struct tacet_executor *executor, unsig
     return 0;
 }
 
-static inline void tacet_op_commit(struct tacet_executor *executor, struct tacet_op *op, enum tacet_tag tag,
-                                   unsigned opcode, struct io_uring_sqe *sqe)
+static inline void tacet_request_commit(struct tacet_executor *executor, struct tacet_request *request,
+                                        enum tacet_tag tag, unsigned opcode, struct io_uring_sqe *sqe)
 {
-    sqe->user_data = (uint64_t)(uintptr_t)op | tag;
+    sqe->user_data = (uint64_t)(uintptr_t)request | tag;
     executor->sq.tail++;
-    op->state = TACET_OP_IN_FLIGHT;
-    op->tag = (uint8_t)tag;
-    op->opcode = (uint8_t)opcode;
-    op->attention = opcode == IORING_OP_OPENAT2 || opcode == IORING_OP_CLOSE ? TACET_OP_DESCRIPTOR : 0;
+    request->state = TACET_OP_IN_FLIGHT;
+    request->tag = (uint8_t)tag;
+    request->opcode = (uint8_t)opcode;
+    request->attention = opcode == IORING_OP_OPENAT2 || opcode == IORING_OP_CLOSE ? TACET_OP_DESCRIPTOR : 0;
     if (opcode == IORING_OP_CLOSE)
-        op->closes = sqe->fd;
+        request->closes = sqe->fd;
 }
 
 /* Whether the operation takes an I/O priority in its SQE. Others use the field for flags, or refuse it. */
@@ -135,24 +138,24 @@ static inline bool tacet_opcode_has_ioprio(unsigned opcode)
            opcode == IORING_OP_WRITEV;
 }
 
-/* What co_await does: commits the op for the running task, which waits for it and for nothing else. */
-static inline void tacet_op_commit_and_park(struct tacet_executor *executor, struct tacet_op *op,
-                                            struct tacet_task *task, unsigned opcode, struct io_uring_sqe *sqe,
-                                            bool cancellable)
+/* What co_await does: commits the running task's own request; the task waits for it and for nothing else. */
+static inline void tacet_task_commit_and_park(struct tacet_executor *executor, struct tacet_task *task, unsigned opcode,
+                                              struct io_uring_sqe *sqe, bool cancellable)
 {
     if (tacet_opcode_has_ioprio(opcode))
         sqe->ioprio = task->ioprio;
-    op->owner.task = task;
-    tacet_op_commit(executor, op, TACET_TAG_TASK, opcode, sqe);
-    tacet_task_park(task, op, cancellable ? tacet_op_on_cancel : NULL);
+    tacet_request_commit(executor, &task->request, TACET_TAG_AWAIT, opcode, sqe);
+    tacet_task_park_request(task, cancellable ? TACET_WAIT_REQUEST : TACET_WAIT_TO_THE_END);
 }
 
 /* Whose executor a start with this task (or NULL, for a callback op) goes to; NULL if the arguments are not fit. */
 static inline struct tacet_executor *tacet_op_start_on(struct tacet_op *op, struct tacet_task *task)
 {
-    if (op == NULL || op->state != TACET_OP_IDLE)
+    if (op == NULL || op->request.state != TACET_OP_IDLE)
         return NULL;
-    return task != NULL ? task->executor : op->callback != NULL ? op->owner.executor : NULL;
+    if (task == NULL)
+        return op->callback != NULL ? op->owner.executor : NULL;
+    return task->level != NULL ? tacet_task_executor(task) : NULL;
 }
 
 /* The end of every C start: commits the op for a task or for its callback, unless prepare found it wanting. */
@@ -161,14 +164,14 @@ static inline tacet_result tacet_op_start(struct tacet_op *op, struct tacet_task
 {
     if (prepared < 0)
         return prepared;
-    struct tacet_executor *executor = task != NULL ? task->executor : op->owner.executor;
+    struct tacet_executor *executor = task != NULL ? tacet_task_executor(task) : op->owner.executor;
     if (task != NULL) {
         if (tacet_opcode_has_ioprio(opcode))
             sqe->ioprio = task->ioprio;
         op->owner.task = task;
-        task->ops_initiated++;
+        task->extra->ops_initiated++;
     }
-    tacet_op_commit(executor, op, task != NULL ? TACET_TAG_TASK : TACET_TAG_CALLBACK, opcode, sqe);
+    tacet_request_commit(executor, &op->request, task != NULL ? TACET_TAG_TASK : TACET_TAG_CALLBACK, opcode, sqe);
     if (TACET_UNLIKELY(executor->accounting))
         tacet_op_note_initiated(op);
     return 0;
@@ -180,7 +183,12 @@ static inline tacet_result tacet_op_start_begin(struct tacet_op *op, struct tace
 {
     struct tacet_executor *executor = tacet_op_start_on(op, task);
     if (TACET_UNLIKELY(executor == NULL))
-        return op != NULL && op->state != TACET_OP_IDLE ? -EBUSY : -EINVAL;
+        return op != NULL && op->request.state != TACET_OP_IDLE ? -EBUSY : -EINVAL;
+    if (TACET_UNLIKELY(task != NULL && task->extra == NULL)) {
+        tacet_result r = tacet_task_make_extra(task);
+        if (r < 0)
+            return r;
+    }
     return tacet_op_begin(executor, opcode, sqe);
 }
 

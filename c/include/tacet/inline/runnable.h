@@ -19,9 +19,16 @@
 extern "C" {
 #endif
 
+struct tacet_runnable;
+
+/* What it is, and how it is resumed. A switcher's table begins with one. */
+struct tacet_runnable_kind {
+    void (*run)(struct tacet_runnable *runnable);
+};
+
 struct tacet_runnable {
     struct tacet_runnable *next;
-    void (*run)(struct tacet_runnable *runnable);
+    const struct tacet_runnable_kind *kind;
 };
 
 struct tacet_ready;

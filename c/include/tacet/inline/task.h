@@ -7,7 +7,8 @@
  * Owner thread only, from attach to exit. Invariants:
  *   - state is changed by tacet_task_transition alone, which asserts the legal table;
  *   - PENDING and READY tasks are in the ready queue exactly once, no others are;
- *   - on_cancel and waiting_for are meaningful while SUSPENDED; wait_node belongs to whatever is waited for.
+ *   - wait is meaningful while SUSPENDED, waiting_for is NULL otherwise; wait_node belongs to whatever is waited for;
+ *   - its own request is in flight only while it is SUSPENDED.
  */
 #ifndef TACET_INLINE_TASK_H
 #define TACET_INLINE_TASK_H
@@ -18,11 +19,9 @@
 extern "C" {
 #endif
 
-struct tacet_executor;
+struct tacet_file;
 struct tacet_op;
-struct tacet_switcher_ops;
 struct tacet_task;
-struct tacet_task_ticks;
 
 struct tacet_list_node {
     struct tacet_list_node *next, *prev;
@@ -43,6 +42,45 @@ enum tacet_task_attention {
     TACET_TASK_ACCOUNTED = 2,      /* its executor keeps time accounts */
 };
 
+enum tacet_task_flags {
+    TACET_TASK_CANCEL_REQUESTED = 1, /* sticky, until the next attach */
+    TACET_TASK_RELEASED = 2,         /* to be destroyed when it has exited */
+    TACET_TASK_LAYER_FLAGS = 0xf0,   /* for layers above that have tasks of their own */
+};
+
+/* What a suspended task waits for, which is how a cancel ends its wait. */
+enum tacet_wait {
+    TACET_WAIT_TO_THE_END, /* for what is not cancelled, or has been already */
+    TACET_WAIT_REQUEST,    /* the task's own: a cancel asks for its end */
+    TACET_WAIT_OP,         /* waiting_for, an op of the caller's: the same */
+    TACET_WAIT_ANY_OP,     /* of its own; a cancel ends the wait, and none of them */
+    TACET_WAIT_TASK,       /* waiting_for, by wait_node; a cancel ends the wait */
+    TACET_WAIT_SEMAPHORE,  /* the same */
+    TACET_WAIT_HOOK,       /* waiting_for, a struct tacet_wait_hook: its on_cancel is called */
+    TACET_WAIT_COUNT,
+};
+
+/* First member of what tasks of layers above wait for. */
+struct tacet_wait_hook {
+    void (*on_cancel)(struct tacet_task *task); /* once, on the owner thread, while the task is SUSPENDED */
+};
+
+/*
+ * What the ring and the timers know of an operation: part of an op, or of the task that awaits it. Its address, with a
+ * tag in the low bits, is the operation's user_data: it is not reused before its terminal completion and that of its
+ * cancel. See inline/op.h.
+ */
+struct tacet_request {
+    union {
+        uint32_t timer_slot; /* of a sleep in flight: its place in the heap */
+        int32_t closes;      /* of a close: the descriptor */
+    };
+    uint8_t state;
+    uint8_t tag;
+    uint8_t opcode;
+    uint8_t attention; /* bits of enum tacet_op_attention; 0: its completion goes the short way */
+} __attribute__((aligned(8)));
+
 /* Legal successors of each state, as a bit mask. ... -> EXITED without RUNNING: the executor is destroyed. */
 static const uint8_t tacet_task_successors[TACET_TASK_STATE_COUNT] = {
     /* IDLE */ 1 << TACET_TASK_PENDING,
@@ -53,59 +91,57 @@ static const uint8_t tacet_task_successors[TACET_TASK_STATE_COUNT] = {
     /* EXITED */ 1 << TACET_TASK_PENDING,
 };
 
+/* What few tasks need; the first part of it. Made when it is first needed, gone with the task. */
+struct tacet_task_extra {
+    struct tacet_op *completed; /* a ring of ops to be reaped, by its newest, or NULL */
+    uint32_t ops_initiated;     /* started for the task, not completed, and not what it waits for */
+};
+
 /*
- * See tacet_task_init(). What a resumption and an await touch stands in the first 64 bytes, what attaching and exiting
- * touch besides in the next.
+ * See tacet_task_init(). What a resumption and an await touch stands in the first 64 bytes. 112 in all: a million of
+ * suspended tasks is what this is for.
  */
 struct tacet_task {
-    struct tacet_runnable runnable;
-    struct tacet_executor *executor; /* since attach */
-    struct tacet_level *level;       /* of the executor's ready queue: that of `priority` */
+    struct tacet_runnable runnable; /* its kind is the first member of the switcher's table */
+    struct tacet_level *level;      /* that of `priority` in its executor's ready queue; NULL: never attached */
     uint8_t state;
+    uint8_t attention; /* bits of enum tacet_task_attention; 0: it suspends the short way */
+    uint8_t wait;      /* enum tacet_wait */
+    uint8_t at_once;   /* counts awaits that did not go through the loop; wraps */
+    uint16_t ioprio;   /* for the SQE; 0 is the default class */
     uint8_t priority;
-    uint8_t cancel_requested;                   /* sticky */
-    uint8_t attention;                          /* bits of enum tacet_task_attention; 0: it suspends the short way */
-    uint16_t ioprio;                            /* for the SQE; 0 is the default class */
-    uint16_t at_once;                           /* counts awaits that did not go through the loop; wraps */
-    void *context;                              /* the coroutine's handle */
-    void (*on_cancel)(struct tacet_task *task); /* ends the wait, now or by a later completion; NULL: cannot */
-    void *waiting_for;                          /* the op, the list of completed ops, the semaphore, the task ... */
-
+    uint8_t flags;                /* enum tacet_task_flags */
+    struct tacet_request request; /* what it awaits without an op of the caller's */
+    void *context;                /* the coroutine's handle, the body's argument */
+    tacet_result result;          /* what the wait ended with; when it has exited, what its body returned */
+    void *waiting_for;            /* for kinds of waits that say so */
+    union {
+        struct tacet_list_node wait_node; /* in the list of what it waits for */
+        tacet_result waited;              /* of the task that it has waited for */
+        struct tacet_file *file;          /* what the end of its request means something for */
+    };
     struct tacet_list_node attached_node; /* in the executor's list of tasks */
-    const struct tacet_switcher_ops *switcher_ops;
-    struct tacet_task_ticks *ticks;  /* NULL unless its executor keeps time accounts */
-    struct tacet_list_node *waiters; /* a ring of the wait_nodes of those that wait for its exit, or NULL */
-    struct tacet_op *completed;      /* a ring of ops to be reaped, by its newest, or NULL */
-    tacet_result result;
-    uint32_t ops_initiated; /* started, not completed, and not what it waits for */
-
-    tacet_result wake_result;         /* what the wait ended with */
-    struct tacet_list_node wait_node; /* in the list of what it waits for */
+    struct tacet_list_node *waiters;      /* a ring of the wait_nodes of those that wait for its exit, or NULL */
+    struct tacet_task_extra *extra;       /* or NULL */
 };
 
 /* Makes a task that can be attached. Field by field: a fifth of the time of spawning a coroutine was the zeroing. */
-static inline void tacet_task_init(struct tacet_task *task, const struct tacet_switcher_ops *ops,
-                                   void (*run)(struct tacet_runnable *runnable))
+static inline void tacet_task_init(struct tacet_task *task, const struct tacet_runnable_kind *kind)
 {
-    task->runnable.run = run;
-    task->executor = NULL;
+    task->runnable.kind = kind;
     task->level = NULL;
     task->state = TACET_TASK_IDLE;
-    task->priority = TACET_PRIORITY_NORMAL;
-    task->cancel_requested = 0;
     task->attention = 0;
-    task->ioprio = 0;
+    task->wait = TACET_WAIT_TO_THE_END;
     task->at_once = 0;
-    task->context = NULL;
-    task->on_cancel = NULL;
+    task->ioprio = 0;
+    task->priority = TACET_PRIORITY_NORMAL;
+    task->flags = 0;
+    task->request.state = 0;
+    task->request.attention = 0;
     task->waiting_for = NULL;
-    task->wake_result = 0;
     task->waiters = NULL;
-    task->completed = NULL;
-    task->ops_initiated = 0;
-    task->result = 0;
-    task->switcher_ops = ops;
-    task->ticks = NULL;
+    task->extra = NULL;
 }
 
 static inline void tacet_task_transition(struct tacet_task *task, enum tacet_task_state from, enum tacet_task_state to)

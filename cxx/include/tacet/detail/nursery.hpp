@@ -13,12 +13,14 @@ namespace tacet::detail {
 
 class nursery;
 
-// A child: its task, and the coroutine that it owns, or that somebody else does.
+// A child: its task, whose coroutine it owns if its flags say so.
 struct child {
+    static constexpr std::uint8_t owns = 0x10;
+    static_assert((owns & ~TACET_TASK_LAYER_FLAGS) == 0);
+
     root scheduled; // first
     nursery* parent;
     child *next, *previous;
-    std::coroutine_handle<> owned; // null: somebody else's
     promise_base* outcome;
 };
 
@@ -39,13 +41,13 @@ public:
     void start(tacet_task* beside, const task<T>& body)
     {
         require_coroutine(body, "when_all");
-        launch(beside, body.get().promise(), body.get(), {});
+        launch(beside, body.get().promise(), body.get(), 0);
     }
     template <class T>
     void start_owned(tacet_task* beside, task<T>&& body)
     {
         require_coroutine(body, "spawn");
-        launch(beside, body.get().promise(), body.get(), body.get());
+        launch(beside, body.get().promise(), body.get(), child::owns);
         (void)body.release();
     }
 
@@ -76,7 +78,7 @@ public:
             nursery_->waiter_ = task;
             if (tacet_task_take_cancel(task))
                 nursery_->give_up();
-            tacet_task_park(task, nursery_, on_cancel);
+            tacet_task_park(task, &nursery_->hook_, TACET_WAIT_HOOK);
         }
         void await_resume() const noexcept {}
 
@@ -88,22 +90,22 @@ public:
 private:
     static void on_cancel(tacet_task* waiter)
     {
-        static_cast<nursery*>(waiter->waiting_for)->give_up();
-        waiter->on_cancel = on_cancel; // it still waits, and may be cancelled again
+        static_cast<nursery*>(waiter->waiting_for)->give_up(); // the hook is its first member
+        waiter->wait = TACET_WAIT_HOOK;                        // it still waits, and may be cancelled again
     }
 
-    void launch(tacet_task* beside, promise_base& outcome, std::coroutine_handle<> body, std::coroutine_handle<> owned)
+    void launch(tacet_task* beside, promise_base& outcome, std::coroutine_handle<> body, std::uint8_t flags)
     {
         child* born = static_cast<child*>(frame_allocate(sizeof(child)));
         ::new (born) child;
-        init_root(born->scheduled, body, outcome, finished, abandoned);
+        init_root(born->scheduled, body, outcome, ended);
+        born->scheduled.task.flags = flags;
         born->scheduled.task.priority = beside->priority;
         born->scheduled.task.ioprio = beside->ioprio;
         born->parent = this;
         born->previous = nullptr;
-        born->owned = owned;
         born->outcome = &outcome;
-        const tacet_result r = tacet_task_attach(beside->executor, &born->scheduled.task);
+        const tacet_result r = tacet_task_attach(tacet_task_executor(beside), &born->scheduled.task);
         if (r < 0) [[unlikely]] {
             frame_deallocate(born, sizeof(child));
             throw_error(r, "spawn");
@@ -120,9 +122,9 @@ private:
 
     static void destroy(child& dead) noexcept
     {
-        if (dead.owned)
-            dead.owned.destroy();
-        if (dead.scheduled.task.ticks != nullptr)
+        if (dead.scheduled.task.flags & child::owns)
+            dead.scheduled.body.destroy();
+        if (dead.scheduled.task.extra != nullptr)
             tacet_task_finish(&dead.scheduled.task);
         frame_deallocate(&dead, sizeof(child));
     }
@@ -135,31 +137,28 @@ private:
     }
 
     // A child's frame goes when its siblings may already be cancelled, but before the waiter goes on.
-    static void finished(root& self) noexcept
+    static void ended(root& self, bool abandoned) noexcept
     {
-        child& ended = of(self);
-        nursery& parent = *ended.parent;
-        parent.unlink(ended);
-        if (ended.outcome->error && !parent.first_error_) {
-            parent.first_error_ = ended.outcome->error;
+        child& gone = of(self);
+        nursery& parent = *gone.parent;
+        parent.unlink(gone);
+        if (!abandoned && gone.outcome->error && !parent.first_error_) {
+            parent.first_error_ = gone.outcome->error;
             parent.give_up();
         }
-        destroy(ended);
-        if (parent.children_ == nullptr && parent.waiter_ != nullptr)
+        destroy(gone);
+        if (!abandoned && parent.children_ == nullptr && parent.waiter_ != nullptr)
             tacet_task_unpark(std::exchange(parent.waiter_, nullptr), 0);
     }
-    static void abandoned(root& self) noexcept
-    {
-        child& left = of(self);
-        left.parent->unlink(left);
-        destroy(left);
-    }
 
+    tacet_wait_hook hook_{on_cancel}; // first
     child* children_ = nullptr;
     tacet_task* waiter_ = nullptr;
     std::exception_ptr first_error_{};
     bool given_up_ = false;
 };
+
+static_assert(std::is_standard_layout_v<nursery>, "its first member has its address");
 
 } // namespace tacet::detail
 

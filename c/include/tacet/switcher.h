@@ -32,7 +32,10 @@ TACET_EXPORT struct tacet_switcher *tacet_switcher_stackless(void);
 /* A stack of its own, pooled and guarded; switched by _setjmp and _longjmp: for every architecture that has a C library. */
 TACET_EXPORT struct tacet_switcher *tacet_switcher_setjmp(void);
 
-/* A stack of its own, pooled and guarded; callee-saved registers are pushed, stack pointers swapped. */
+/*
+ * A stack of its own, pooled and guarded; callee-saved registers are pushed, stack pointers swapped. This one and `copying`
+ * are for x86-64 and AArch64, elsewhere NULL.
+ */
 TACET_EXPORT struct tacet_switcher *tacet_switcher_asm(void);
 
 /*
@@ -76,6 +79,17 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_switcher_create(struct tacet_swi
 
 /* -EBUSY while a task or a context uses it, -EPERM for a default instance. Destroying NULL is fine. */
 TACET_EXPORT tacet_result tacet_switcher_destroy(struct tacet_switcher *switcher);
+
+/* Why the last stack that was asked of it could not be had, in words for a message; "" if all could. THREAD-SAFE. */
+TACET_EXPORT const char *tacet_switcher_explain(struct tacet_switcher *switcher);
+
+/*
+ * Where a task or a context overflows its guarded stack, a line on standard error says which, before the signal kills the
+ * process. For that a handler of SIGSEGV is installed with the first such stack, if nobody has one then, and each thread gets
+ * an alternate signal stack, if it has none then, with its first executor or context. false: not at all, or no longer.
+ * THREAD-SAFE.
+ */
+TACET_EXPORT void tacet_switcher_report_overflows(bool report);
 
 TACET_EXPORT const char *tacet_switcher_name(const struct tacet_switcher *switcher);
 

@@ -29,6 +29,11 @@ bool executor_lives_here(const struct tacet_executor *shared)
     return each != NULL && executor_is_mine(each);
 }
 
+const struct executor *executor_first_here(void)
+{
+    return living;
+}
+
 static void forget_living(struct executor *dying)
 {
     struct executor **link = &living;

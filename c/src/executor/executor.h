@@ -52,6 +52,9 @@ static inline bool executor_is_mine(const struct executor *executor)
  */
 bool executor_lives_here(const struct tacet_executor *executor);
 
+/* The first of this thread's living executors; `next_here` leads on. Also for the handler of a signal. */
+const struct executor *executor_first_here(void);
+
 /*
  * Submits, and waits if wait_nr > 0. What the kernel refuses is tried again later; after a second of that with nothing
  * in flight, the queued operations end with -ENOMEM. 0, or an error of the ring that trying again does not mend.

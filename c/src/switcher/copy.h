@@ -63,6 +63,7 @@ static inline void copy_out(char *buffer, const char *from, size_t live_bytes)
 static inline void copy_in(const char *base, char *to, const char *buffer, size_t live_bytes)
 {
     (void)base;
+    sanitizer_stack_reusable(to, live_bytes);
     memcpy(to, buffer, live_bytes);
 }
 

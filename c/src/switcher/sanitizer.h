@@ -11,6 +11,8 @@
 #ifndef SWITCHER_SANITIZER_H
 #define SWITCHER_SANITIZER_H
 
+#include "switcher/valgrind.h"
+
 #include <tacet/context.h>
 
 #include <setjmp.h>
@@ -122,9 +124,10 @@ static inline void sanitizer_forget(struct tacet_context *context)
     (void)context;
 }
 
-/* Frames that were never returned from leave their poison behind. */
+/* Frames that were never returned from leave their poison behind, others addresses that Valgrind forbids. */
 static inline void sanitizer_stack_reusable(const void *base, size_t bytes)
 {
+    valgrind_forget(base, bytes);
 #if TACET_ADDRESS_SANITIZER
     ASAN_UNPOISON_MEMORY_REGION(base, bytes);
 #endif

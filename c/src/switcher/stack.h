@@ -3,8 +3,9 @@
  *
  *     | guard page | usable bytes ........... top |  guard page | usable ... |      one mapping, MAP_NORESERVE
  *
- * THREAD-SAFE (a mutex: creation and destruction of tasks only, never a switch). Invariant: each slot that was carved is
- * either a task's or in its class's free list; a free list's links stand at the top of the free stacks.
+ * THREAD-SAFE (a mutex: creation and destruction of tasks only, never a switch). Invariants: each slot that was carved is
+ * either a task's or among its class's free ones, for all of which there is room in `free`; free_bytes counts the free ones
+ * that have kept their memory. Nothing is written into a free stack: those that gave their memory back have none.
  */
 #ifndef SWITCHER_STACK_H
 #define SWITCHER_STACK_H
@@ -16,6 +17,7 @@
 /* Usable bytes 2^STACK_CLASS_MIN .. 2^(STACK_CLASS_MIN + STACK_CLASSES - 1): 16 KiB to 256 MiB. */
 #define STACK_CLASS_MIN 14
 #define STACK_CLASSES 15
+#define STACK_GUARD_BYTES ((size_t)4096)
 #define STACK_BYTES_MAX ((size_t)1 << (STACK_CLASS_MIN + STACK_CLASSES - 1))
 
 /* The usable bytes are [base, base + bytes); the page below base is the guard. */
@@ -24,19 +26,36 @@ struct stack {
     size_t bytes;
 };
 
+/* The base of a free stack; its lowest bit: the memory has been given back. */
+typedef uintptr_t stack_free;
+
 struct stack_class {
-    char *free; /* top of the first free stack */
-    char *carve_next, *carve_end;
+    stack_free *free; /* the one freed last is used first */
+    size_t free_count, free_max;
+    char *carve_next, *carve_end; /* in the newest mapping of the class */
+    struct stack_mapping *mapping;
 };
 
 struct stack_mapping {
     struct stack_mapping *next;
     char *base;
     size_t bytes;
+    unsigned *valgrind_ids; /* of the stacks in it; NULL where Valgrind does not run */
+    size_t valgrind_count;
+};
+
+/* Why the last stack was refused. */
+enum stack_refusal {
+    STACK_NOT_REFUSED,
+    STACK_TOO_LARGE,
+    STACK_WITHOUT_MEMORY,
+    STACK_WITHOUT_ADDRESSES,
+    STACK_WITHOUT_GUARD,
 };
 
 struct stack_pool {
     pthread_mutex_t mutex;
+    enum stack_refusal refusal;
     size_t free_bytes;
     size_t mapped_bytes;
     struct stack_mapping *mappings;
@@ -47,6 +66,9 @@ struct stack_pool {
 tacet_result stack_take(struct stack_pool *pool, const struct tacet_switcher_options *options, struct stack *stack,
                         size_t bytes);
 void stack_give(struct stack_pool *pool, const struct tacet_switcher_options *options, const struct stack *stack);
+
+/* In words; "" where none was refused. */
+const char *stack_pool_explain(struct stack_pool *pool);
 
 /* No stack may be in use. */
 void stack_pool_finish(struct stack_pool *pool);

@@ -1,8 +1,9 @@
 /* Instances, the default ones, and what all kinds with stacks share. */
 #include "switcher/switcher.h"
 
+#if SWITCHED_BY_ASSEMBLY
 #include "switcher/copying.h"
-
+#endif
 #include "task/c_task.h"
 
 #include <errno.h>
@@ -33,8 +34,20 @@
 DEFAULT_INSTANCE(none)
 DEFAULT_INSTANCE(stackless)
 DEFAULT_INSTANCE(setjmp)
+#if SWITCHED_BY_ASSEMBLY
 DEFAULT_INSTANCE(asm)
 DEFAULT_INSTANCE(copying)
+#else
+struct tacet_switcher *tacet_switcher_asm(void)
+{
+    return NULL;
+}
+
+struct tacet_switcher *tacet_switcher_copying(void)
+{
+    return NULL;
+}
+#endif
 
 static struct tacet_switcher_options with_defaults(const struct tacet_switcher_options *options)
 {
@@ -79,10 +92,17 @@ tacet_result tacet_switcher_destroy(struct tacet_switcher *switcher)
         return -EPERM;
     if (__atomic_load_n(&switcher->users, __ATOMIC_ACQUIRE) > 0) /* acquire: pairs with switcher_release() */
         return -EBUSY;
+#if SWITCHED_BY_ASSEMBLY
     copying_finish(switcher);
+#endif
     stack_pool_finish(&switcher->stacks);
     free(switcher);
     return 0;
+}
+
+const char *tacet_switcher_explain(struct tacet_switcher *switcher)
+{
+    return switcher != NULL ? stack_pool_explain(&switcher->stacks) : "";
 }
 
 const char *tacet_switcher_name(const struct tacet_switcher *switcher)

@@ -1,6 +1,8 @@
 /* See thread.h. */
 #include "switcher/thread.h"
 
+#include "switcher/overflow.h"
+
 #include <errno.h>
 
 _Thread_local struct thread_state thread_state;
@@ -12,5 +14,6 @@ void thread_enter_first(void)
 {
     static void *no_runtime[2]; /* zeros that nobody changes */
     thread_state.errno_location = &errno;
+    overflow_enter_thread();
     thread_state.exceptions = __cxa_get_globals != NULL ? __cxa_get_globals() : no_runtime;
 }

@@ -117,7 +117,7 @@ TEST_CASE("a length above INT_MAX is -EINVAL and nothing is started, INT_MAX is 
 {
     caller run(GENERATE(from_range(suspending_switchers())), GENERATE(from_range(kernel_rings())));
     const tacet_file null = {::open("/dev/null", O_RDWR | O_CLOEXEC), O_RDWR, 0};
-    char byte;
+    static char byte; /* not on the stack: INT_MAX bytes from there may reach the end of the address space */
     const std::size_t lengths[] = {std::size_t{INT_MAX} + 1, std::size_t{UINT_MAX}, std::size_t{UINT_MAX} + 2,
                                    SIZE_MAX};
     tacet_op op = {};

@@ -25,6 +25,11 @@ struct tacet_executor_options {
     unsigned setup_flags_forbidden; /* IORING_SETUP_* never to be used, for diagnosis */
     char *message;                  /* where create explains a failure, may be NULL */
     size_t message_bytes;
+
+    /* Gets a line where an errno cannot say all that the caller did wrong, on the executor's thread, perhaps on a task's
+     * stack; NULL: it goes to stderr. */
+    void (*report)(void *report_arg, const char *line);
+    void *report_arg;
 };
 
 /*

@@ -52,6 +52,9 @@ struct tacet_switcher_ops {
     /* NULL: suspend never needs memory. */
     tacet_result (*reserve)(struct tacet_context *context);
 
+    /* Of kinds whose stacks move: whether address is in memory that is another's while the context is away. */
+    bool (*holds)(const struct tacet_context *context, const void *address);
+
     /* The executor goes away: the task, which is not running and has no op in flight, is never resumed again. May be
      * NULL. It may free the task. */
     void (*abandon)(struct tacet_task *task);

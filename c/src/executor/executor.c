@@ -95,6 +95,8 @@ static tacet_result open_executor(struct executor *executor, const struct tacet_
     executor->owner = &executor_thread_identity;
     thread_enter();
     executor->errno_location = thread_state.errno_location;
+    executor->report = options->report;
+    executor->report_arg = options->report_arg;
     executor->next_here = living;
     living = executor;
     return 0;

@@ -34,6 +34,8 @@ tacet_result tacet_sleep_start(struct tacet_op *op, struct tacet_task *task, uin
     if (!executor_is_mine(executor_of(shared)))
         return -EPERM;
     tacet_result r = task != NULL && task->extra == NULL ? tacet_task_make_extra(task) : 0;
+    if (r == 0 && shared->has_moving_stacks)
+        r = tacet_op_check_stack(shared, op, NULL);
     if (r == 0)
         r = add_timer(executor_of(shared), &op->request, task != NULL ? TACET_TAG_TASK : TACET_TAG_CALLBACK,
                       duration_ns);

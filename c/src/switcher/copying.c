@@ -25,7 +25,10 @@
 #include <stdlib.h>
 
 /* The low bits of a context's flags: the binary logarithm of the stack that it needs. */
-#define STACK_BITS 64
+#define STACK_BITS 32
+
+/* Another bit of them: its options ask for more than is usual, at suspension or resumption. */
+#define UNUSUAL 0x40
 
 /* Assumed before the first suspension tells. */
 #define SLACK_BYTES_INITIAL 1024
@@ -34,11 +37,6 @@ static _Thread_local struct {
     uint64_t serial;
     struct execution_stack *stack;
 } last_used;
-
-static struct execution_stack *stack_of(const struct tacet_context *context)
-{
-    return context->resumer_stack_pointer;
-}
 
 /* --- Save buffers --- */
 
@@ -130,9 +128,9 @@ void copying_finish(struct tacet_switcher *switcher)
     }
 }
 
-bool copying_holds(const struct tacet_context *context, const void *address)
+static bool holds(const struct tacet_context *context, const void *address)
 {
-    const struct execution_stack *stack = stack_of(context);
+    const struct execution_stack *stack = copying_stack(context);
     return stack != NULL && (const char *)address >= stack->memory.base && (const char *)address < stack->top;
 }
 
@@ -145,7 +143,7 @@ static unsigned stack_bits(size_t bytes)
 /* --- In and out --- */
 
 /* On the resumer's stack. Nothing is lost where it fails: the owner stays. */
-static tacet_result evict(struct execution_stack *stack)
+static inline tacet_result evict(struct execution_stack *stack)
 {
     struct tacet_context *owner = stack->owner;
     char *from = stack->words.stack_pointer;
@@ -159,12 +157,12 @@ static tacet_result evict(struct execution_stack *stack)
     return 0;
 }
 
-static void bring_back(struct execution_stack *stack, struct tacet_context *context)
+static inline void bring_back(struct execution_stack *stack, struct tacet_context *context)
 {
     char *to = context->stack_pointer;
     copy_in(stack->memory.base, to, context->memory, (size_t)(stack->top - to));
     stack->words.stack_pointer = to;
-    if (TACET_UNLIKELY(context->switcher->options.free_on_resume))
+    if (TACET_UNLIKELY(context->flags & UNUSUAL) && context->switcher->options.free_on_resume)
         release_buffer(context);
 }
 
@@ -176,40 +174,49 @@ static void start(struct execution_stack *stack, struct tacet_context *context)
     stack->words.stack_pointer = switch_first_frame(stack->top, context, entry);
 }
 
-/* Makes the context the owner of its stack. */
-static TACET_NOINLINE tacet_result take_place(struct tacet_context *context)
+/* Makes a context that starts the owner of a stack. */
+static TACET_NOINLINE tacet_result take_first_place(struct tacet_context *context)
 {
-    bool starts = stack_of(context) == NULL;
-    struct execution_stack *stack = starts ? free_stack(context) : stack_of(context);
-    if (TACET_UNLIKELY(stack == NULL))
+    struct execution_stack *stack = free_stack(context);
+    if (stack == NULL)
         return -ENOMEM;
-    if (TACET_UNLIKELY(stack->running))
-        return -EBUSY;
     tacet_result r = stack->owner != NULL ? evict(stack) : 0;
-    if (TACET_UNLIKELY(r < 0))
+    if (r < 0)
         return r;
-    if (starts)
-        start(stack, context);
-    else
-        bring_back(stack, context);
+    start(stack, context);
     stack->owner = context;
     return 0;
 }
 
-static inline bool has_place(const struct tacet_context *context)
+/* Makes the context the owner of its stack, if it is not. */
+static inline tacet_result take_place(struct tacet_context *context)
 {
-    return stack_of(context) != NULL && stack_of(context)->owner == context;
+    struct execution_stack *stack = copying_stack(context);
+    if (TACET_UNLIKELY(stack == NULL))
+        return take_first_place(context);
+    if (stack->owner == context)
+        return 0;
+    if (TACET_UNLIKELY(stack->running))
+        return -EBUSY;
+    if (stack->owner != NULL) {
+        tacet_result r = evict(stack);
+        if (TACET_UNLIKELY(r < 0))
+            return r;
+    }
+    bring_back(stack, context);
+    stack->owner = context;
+    return 0;
 }
 
 static inline struct switch_place place_of(struct tacet_context *context)
 {
-    struct execution_stack *stack = stack_of(context);
+    struct execution_stack *stack = copying_stack(context);
     return (struct switch_place){&stack->words, context, stack->memory.base, stack->memory.bytes};
 }
 
 static inline bool is_eager(const struct tacet_context *context)
 {
-    return TACET_CHECKS >= 2 || context->switcher->options.copy_eagerly;
+    return context->flags & UNUSUAL && (TACET_CHECKS >= 2 || context->switcher->options.copy_eagerly);
 }
 
 /* What fails here is tried again when another needs the room. */
@@ -223,8 +230,9 @@ static void evict_early(struct execution_stack *stack, const struct tacet_contex
 
 static void forget(struct tacet_context *context)
 {
-    if (has_place(context))
-        stack_of(context)->owner = NULL;
+    struct execution_stack *stack = copying_stack(context);
+    if (stack != NULL && stack->owner == context)
+        stack->owner = NULL;
     context->resumer_stack_pointer = NULL;
     sanitizer_forget(context);
 }
@@ -236,6 +244,8 @@ static tacet_result create(struct tacet_context *context, size_t stack_bytes)
     if (bits > stack_bits(STACK_BYTES_MAX))
         return -EINVAL;
     context->flags |= (uint8_t)bits;
+    if (options->copy_eagerly || options->free_on_resume || TACET_CHECKS >= 2)
+        context->flags |= UNUSUAL;
     return options->save_bytes_reserved > 0 ? grow_buffer(context, 0) : 0;
 }
 
@@ -253,10 +263,10 @@ static void prepare(struct tacet_context *context, tacet_context_entry *entry)
 
 static tacet_result resume(struct tacet_context *context, int64_t value)
 {
-    tacet_result r = has_place(context) ? 0 : take_place(context);
+    tacet_result r = take_place(context);
     if (r < 0)
         return r;
-    struct execution_stack *stack = stack_of(context);
+    struct execution_stack *stack = copying_stack(context);
     stack->running = true;
     switch_in(place_of(context), value);
     if (is_eager(context))
@@ -270,7 +280,7 @@ static tacet_result resume(struct tacet_context *context, int64_t value)
  */
 static tacet_result reserve(struct tacet_context *context)
 {
-    struct execution_stack *stack = stack_of(context);
+    struct execution_stack *stack = copying_stack(context);
     char *here = __builtin_dwarf_cfa();
     stack->reserved_at = here;
     return require_buffer(context, (size_t)(stack->top - here) + stack->slack);
@@ -285,7 +295,7 @@ static TACET_COLD void learn(struct execution_stack *stack, size_t slack)
 
 static int64_t suspend(struct tacet_context *context)
 {
-    struct execution_stack *stack = stack_of(context);
+    struct execution_stack *stack = copying_stack(context);
     size_t slack = (size_t)(stack->reserved_at - ((char *)__builtin_dwarf_cfa() - SWITCH_FRAME_BYTES));
     if (TACET_UNLIKELY(slack > stack->slack || !stack->slack_known))
         learn(stack, slack);
@@ -295,7 +305,7 @@ static int64_t suspend(struct tacet_context *context)
 
 static __attribute__((noreturn)) void leave(struct tacet_context *context)
 {
-    struct execution_stack *stack = stack_of(context);
+    struct execution_stack *stack = copying_stack(context);
     stack->owner = NULL;
     stack->running = false;
     context->resumer_stack_pointer = NULL;
@@ -318,11 +328,11 @@ static void run(struct tacet_runnable *runnable)
         run_eagerly(task);
         return;
     }
-    if (!has_place(context) && TACET_UNLIKELY(take_place(context) < 0)) {
+    if (TACET_UNLIKELY(take_place(context) < 0)) {
         tacet_task_requeue(task);
         return;
     }
-    stack_of(context)->running = true;
+    copying_stack(context)->running = true;
     switch_to(place_of(context), task->result, executor->control_words, executor->errno_location);
 }
 
@@ -344,5 +354,6 @@ const struct tacet_switcher_ops tacet_copying_ops = {
     .exit = leave,
     .destroy = destroy,
     .reserve = reserve,
+    .holds = holds,
     .abandon = abandon,
 };

@@ -18,8 +18,11 @@ struct execution_stack {
     struct execution_stack *next; /* of the same instance of the switcher */
 };
 
-/* Whether address lies in the execution stack of the context, where it is not to be followed while the context is away. */
-bool copying_holds(const struct tacet_context *context, const void *address);
+/* NULL before its first resumption, and when it has finished. */
+static inline struct execution_stack *copying_stack(const struct tacet_context *context)
+{
+    return (struct execution_stack *)context->resumer_stack_pointer;
+}
 
 /* For the end of the instance: nothing runs or is suspended on its stacks. */
 void copying_finish(struct tacet_switcher *switcher);

@@ -20,10 +20,13 @@ TACET_NOINLINE int64_t switch_back_with_exceptions(struct switch_words *words, s
     return value;
 }
 
-void switch_main(struct tacet_context *context, tacet_context_entry *entry)
+void switch_started(struct tacet_context *context)
 {
     sanitizer_started(context);
-    entry(context);
+}
+
+void switch_ended(struct tacet_context *context)
+{
     context->switcher->ops->exit(context);
 }
 

@@ -35,9 +35,13 @@ int64_t switch_suspend(struct switch_words *words, const int *errno_location);
 /* Back to the resumer for good. */
 __attribute__((noreturn)) void switch_finish(const struct switch_words *words);
 
-/* Lays the first frame of a context below top, which is aligned to 16: what to resume. It calls switch_main(). */
+/*
+ * Lays the first frame of a context below top, which is aligned to 16: what to resume. It makes three calls, by itself, so
+ * that `copying` has no frame of ours to copy: switch_started(context), entry(context), switch_ended(context).
+ */
 void *switch_first_frame(char *top, struct tacet_context *context, tacet_context_entry *entry);
-void switch_main(struct tacet_context *context, tacet_context_entry *entry);
+void switch_started(struct tacet_context *context);
+void switch_ended(struct tacet_context *context);
 
 /* A context and the stack that it runs on. */
 struct switch_place {

@@ -176,16 +176,19 @@
     BTI_JC
     mov x29, xzr
     mov x0, x19
-    mov x1, x20
-    bl switch_main
+    bl switch_started
+    mov x0, x19
+    blr x20
+    mov x0, x19
+    bl switch_ended
     brk #1
     end switch_first
 
 /* void *switch_first_frame(char *top, struct tacet_context *context, tacet_context_entry *entry)
- * 16 bytes below top stay free, as on other architectures. */
+ * The stack pointer is top when switch_first begins. */
     begin switch_first_frame
     BTI_C
-    sub x0, x0, #(FRAME_BYTES + 16)
+    sub x0, x0, #FRAME_BYTES
     stp xzr, xzr, [x0]
     stp x1, x2, [x0, #16]
     stp xzr, xzr, [x0, #32]

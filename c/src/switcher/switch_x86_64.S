@@ -146,16 +146,19 @@ switch_first_begin:
     endbr64
     xorl %ebp, %ebp
     movq %r12, %rdi
-    movq %r13, %rsi
-    call switch_main
+    call switch_started
+    movq %r12, %rdi
+    call *%r13
+    movq %r12, %rdi
+    call switch_ended
     ud2
     end switch_first
 
 /* void *switch_first_frame(char *top, struct tacet_context *context, tacet_context_entry *entry)
- * 16 bytes below top stay free, so that the stack is aligned where switch_first calls. */
+ * The stack is aligned where switch_first calls: its pointer is top then. */
     begin switch_first_frame
     endbr64
-    leaq -88(%rdi), %rax
+    leaq -72(%rdi), %rax
     movq $0x0000037f00001f80, %rcx /* the psABI's initial control words */
     movq %rcx, 0(%rax)
     movq $0, 8(%rax)

@@ -122,13 +122,19 @@ void switcher_release(struct tacet_switcher *switcher)
 }
 
 /* A task that nobody owns any more is destroyed when its stack has been left. */
+static TACET_NOINLINE void end_task(struct c_task *task, tacet_result result)
+{
+    struct executor *executor = executor_of(tacet_task_executor(&task->task));
+    tacet_task_exit(&task->task, result);
+    if (TACET_UNLIKELY(task->task.flags & TACET_TASK_RELEASED))
+        executor_bury(executor, &task->task);
+}
+
+/* Its frame is part of every suspended stack, which `copying` copies: so it keeps nothing but the context. */
 void stackful_entry(struct tacet_context *context)
 {
     struct c_task *task = TACET_CONTAINER_OF(context, struct c_task, context);
-    struct executor *executor = executor_of(tacet_task_executor(&task->task));
-    tacet_task_exit(&task->task, task->body(&task->task, task->task.context));
-    if (TACET_UNLIKELY(task->task.flags & TACET_TASK_RELEASED))
-        executor_bury(executor, &task->task);
+    end_task(task, task->body(&task->task, task->task.context));
 }
 
 /* Where the stack of an evicted task finds no place (`copying`: no memory for the one that is in its way) it tries again. */

@@ -85,13 +85,24 @@ static inline tacet_result task_give_up(struct tacet_task *task)
     return tacet_task_ops(task)->suspend(&c_task_of(task)->context);
 }
 
+/* The same for a task whose stack moves: arguments that lie there are replaced by copies. See op/bounce.h. */
+tacet_result call_await_bounced(struct tacet_task *task, unsigned opcode, struct io_uring_sqe *sqe, unsigned attention);
+
+/* attention: bits of enum tacet_op_attention, for the request. */
+static inline tacet_result call_await_with(struct tacet_task *task, unsigned opcode, struct io_uring_sqe *sqe,
+                                           unsigned attention)
+{
+    if (TACET_UNLIKELY(tacet_task_ops(task)->flags & TACET_SWITCHER_STACK_NOT_STABLE))
+        return call_await_bounced(task, opcode, sqe, attention);
+    call_commit(task, opcode, sqe);
+    task->request.attention |= (uint8_t)attention;
+    return task_give_up(task);
+}
+
 static inline tacet_result call_await(struct tacet_task *task, unsigned opcode, struct io_uring_sqe *sqe,
                                       tacet_result prepared)
 {
-    if (prepared < 0)
-        return prepared;
-    call_commit(task, opcode, sqe);
-    return task_give_up(task);
+    return prepared < 0 ? prepared : call_await_with(task, opcode, sqe, 0);
 }
 
 /* The same for an open or a sync, whose end means something for the file: also where a body that suspends by returning

@@ -1,6 +1,7 @@
 /* A task's life: made, attached, run, exited, attached again or destroyed. */
 #include "base/list.h"
 #include "executor/executor.h"
+#include "op/bounce.h"
 #include "op/op.h"
 #include "switcher/switcher.h"
 #include "task/c_task.h"
@@ -169,6 +170,8 @@ static TACET_NOINLINE tacet_result prepare_context(struct tacet_task *task)
     struct tacet_context *context = &c_task_of(task)->context;
     context->state = TACET_CONTEXT_SUSPENDED;
     tacet_task_ops(task)->prepare(context, stackful_entry);
+    if (tacet_task_ops(task)->flags & TACET_SWITCHER_STACK_NOT_STABLE)
+        tacet_task_executor(task)->has_moving_stacks = true;
     return 0;
 }
 
@@ -289,6 +292,7 @@ void task_abandon(struct tacet_task *task)
     discard_awaited(task);
     if (task->extra != NULL)
         forget_completed(task);
+    bounce_forget(executor_of(tacet_task_executor(task)), task);
     if (tacet_task_ops(task)->abandon != NULL)
         tacet_task_ops(task)->abandon(task);
     else

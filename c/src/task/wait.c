@@ -29,10 +29,9 @@ tacet_result call_await_for_file(struct tacet_task *task, struct tacet_file *fil
 {
     if (prepared < 0)
         return prepared;
-    call_commit(task, opcode, sqe);
-    task->request.attention |= TACET_OP_FOR_FILE;
     task->file = file;
-    return task_give_up(task) == TACET_PENDING ? TACET_PENDING : settle_file(task);
+    tacet_result r = call_await_with(task, opcode, sqe, TACET_OP_FOR_FILE);
+    return r == TACET_PENDING || !(task->request.attention & TACET_OP_FOR_FILE) ? r : settle_file(task);
 }
 
 tacet_result tacet_task_call_result(struct tacet_task *task)

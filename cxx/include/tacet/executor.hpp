@@ -150,6 +150,8 @@ public:
             .setup_flags_forbidden = options.setup_flags_forbidden,
             .message = message,
             .message_bytes = sizeof message,
+            .report = nullptr,
+            .report_arg = nullptr,
         };
         const tacet_result r = tacet_executor_create(&executor_, &core);
         if (r < 0)

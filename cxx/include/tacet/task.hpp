@@ -83,6 +83,7 @@ inline constexpr tacet_switcher_ops coroutine_ops = {
     .exit = nullptr,
     .destroy = nullptr,
     .reserve = nullptr,
+    .holds = nullptr,
     .abandon = abandon_root,
 };
 

@@ -92,6 +92,10 @@ static inline void tacet_task_note_taken(struct tacet_task *task)
     task->request.attention = 0;
 }
 
+/* 0, or -EFAULT: op, or what its request points to, lies on the stack of a task that runs and whose stack moves. */
+TACET_EXPORT TACET_COLD tacet_result tacet_op_check_stack(const struct tacet_executor *executor,
+                                                          const struct tacet_op *op, const struct io_uring_sqe *sqe);
+
 static inline bool tacet_submission_has_room(const struct tacet_executor *executor)
 {
     return executor->sq.tail != executor->sq.limit;
@@ -165,6 +169,11 @@ static inline tacet_result tacet_op_start(struct tacet_op *op, struct tacet_task
     if (prepared < 0)
         return prepared;
     struct tacet_executor *executor = task != NULL ? tacet_task_executor(task) : op->owner.executor;
+    if (TACET_UNLIKELY(executor->has_moving_stacks)) {
+        tacet_result r = tacet_op_check_stack(executor, op, sqe);
+        if (r < 0)
+            return r;
+    }
     if (task != NULL) {
         if (tacet_opcode_has_ioprio(opcode))
             sqe->ioprio = task->ioprio;

@@ -1,0 +1,299 @@
+/* See bounce.h. What each operation's request points to is a table; an operation that is not in it is refused. */
+#include "op/bounce.h"
+
+#include "executor/report.h"
+#include "op/op.h"
+#include "switcher/switcher.h"
+
+#include <tacet/op.h>
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+enum target {
+    NOTHING,
+    STRING,        /* a path */
+    BYTES_READ,    /* sqe->len bytes that the kernel reads */
+    BYTES_WRITTEN, /* sqe->len bytes that it writes, as many as the result says */
+    VECTORS_READ,  /* sqe->len vectors, and what they describe */
+    VECTORS_WRITTEN,
+    STATUS, /* a struct statx that it writes */
+};
+
+struct pointers {
+    const char *name;
+    uint8_t addr, addr2; /* enum target: what the two fields point to */
+};
+
+static const struct pointers operations[] = {
+    [IORING_OP_NOP] = {"nop", NOTHING, NOTHING},
+    [IORING_OP_READ] = {"read", BYTES_WRITTEN, NOTHING},
+    [IORING_OP_WRITE] = {"write", BYTES_READ, NOTHING},
+    [IORING_OP_READV] = {"readv", VECTORS_WRITTEN, NOTHING},
+    [IORING_OP_WRITEV] = {"writev", VECTORS_READ, NOTHING},
+    [IORING_OP_OPENAT2] = {"open", STRING, BYTES_READ},
+    [IORING_OP_CLOSE] = {"close", NOTHING, NOTHING},
+    [IORING_OP_FSYNC] = {"sync", NOTHING, NOTHING},
+    [IORING_OP_STATX] = {"stat", STRING, STATUS},
+    [IORING_OP_FALLOCATE] = {"allocate", NOTHING, NOTHING},
+    [TACET_OPCODE_FTRUNCATE] = {"truncate", NOTHING, NOTHING},
+    [IORING_OP_RENAMEAT] = {"rename", STRING, STRING},
+    [IORING_OP_UNLINKAT] = {"unlink", STRING, NOTHING},
+    [IORING_OP_MKDIRAT] = {"mkdir", STRING, NOTHING},
+    [IORING_OP_SYMLINKAT] = {"symlink", STRING, STRING},
+    [IORING_OP_LINKAT] = {"link", STRING, STRING},
+    [IORING_OP_POLL_ADD] = {"poll", NOTHING, NOTHING},
+};
+
+/* What is copied back. */
+struct part {
+    void *to;
+    const void *from;
+    size_t bytes;
+};
+
+struct bounce {
+    struct bounce *next;
+    struct tacet_context *context;
+    size_t part_count;
+    bool by_result; /* as many bytes as the result says, over the parts in their order; else all */
+    struct part *parts;
+    char *free; /* of the copies' room, while captured */
+};
+
+static bool holds(const struct tacet_context *context, const void *address)
+{
+    return context->switcher->ops->holds(context, address);
+}
+
+static const struct pointers *pointers_of(unsigned opcode)
+{
+    static const struct pointers unknown = {NULL, BYTES_READ, BYTES_READ};
+    bool known = opcode < sizeof operations / sizeof *operations && operations[opcode].name != NULL;
+    return known ? &operations[opcode] : &unknown;
+}
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + 15) / 16 * 16;
+}
+
+static struct iovec *vectors_of(const struct io_uring_sqe *sqe)
+{
+    return (struct iovec *)(uintptr_t)sqe->addr;
+}
+
+/* Vectors are copied with all that they describe as soon as any of it lies on the stack. */
+static bool vectors_touch(const struct tacet_context *context, const struct io_uring_sqe *sqe)
+{
+    if (holds(context, vectors_of(sqe)))
+        return true;
+    for (unsigned i = 0; i < sqe->len; i++)
+        if (holds(context, vectors_of(sqe)[i].iov_base))
+            return true;
+    return false;
+}
+
+static size_t vectors_room(const struct tacet_context *context, const struct io_uring_sqe *sqe)
+{
+    size_t room = aligned(sqe->len * sizeof(struct iovec)) + aligned(sqe->len * sizeof(struct part));
+    for (unsigned i = 0; i < sqe->len; i++)
+        if (holds(context, vectors_of(sqe)[i].iov_base))
+            room += aligned(vectors_of(sqe)[i].iov_len);
+    return room;
+}
+
+/* The room that the copies of what address points to need; 0: it need not be copied. */
+static size_t room_for(const struct tacet_context *context, enum target target, uint64_t address,
+                       const struct io_uring_sqe *sqe)
+{
+    if (target == VECTORS_READ || target == VECTORS_WRITTEN)
+        return vectors_touch(context, sqe) ? vectors_room(context, sqe) : 0;
+    const void *pointer = (const void *)(uintptr_t)address;
+    if (target == NOTHING || !holds(context, pointer))
+        return 0;
+    size_t bytes = target == STRING ? strlen(pointer) + 1 : target == STATUS ? sizeof(struct statx) : sqe->len;
+    return aligned(bytes) + aligned(sizeof(struct part));
+}
+
+static void *take_room(struct bounce *bounce, size_t bytes)
+{
+    void *taken = bounce->free;
+    bounce->free += aligned(bytes);
+    return taken;
+}
+
+static void *copy_of(struct bounce *bounce, const void *from, size_t bytes)
+{
+    void *copy = take_room(bounce, bytes);
+    return memcpy(copy, from, bytes);
+}
+
+/* Room that the kernel writes to; it is copied back to where it stands for. */
+static void *room_back(struct bounce *bounce, void *to, size_t bytes)
+{
+    void *room = take_room(bounce, bytes);
+    bounce->parts[bounce->part_count++] = (struct part){to, room, bytes};
+    return room;
+}
+
+static void capture_vectors(struct bounce *bounce, struct io_uring_sqe *sqe, bool written)
+{
+    struct iovec *vectors = copy_of(bounce, vectors_of(sqe), sqe->len * sizeof *vectors);
+    bounce->parts = take_room(bounce, sqe->len * sizeof *bounce->parts);
+    for (unsigned i = 0; i < sqe->len; i++) {
+        struct iovec *vector = &vectors[i];
+        if (!holds(bounce->context, vector->iov_base)) {
+            if (written) /* it takes its share of the result */
+                bounce->parts[bounce->part_count++] = (struct part){vector->iov_base, vector->iov_base,
+                                                                    vector->iov_len};
+        } else if (written) {
+            vector->iov_base = room_back(bounce, vector->iov_base, vector->iov_len);
+        } else {
+            vector->iov_base = copy_of(bounce, vector->iov_base, vector->iov_len);
+        }
+    }
+    bounce->by_result = written;
+    sqe->addr = (uintptr_t)vectors;
+}
+
+/* What replaces address. */
+static uint64_t capture_bytes(struct bounce *bounce, enum target target, uint64_t address,
+                              const struct io_uring_sqe *sqe)
+{
+    void *pointer = (void *)(uintptr_t)address;
+    if (target == STRING)
+        return (uintptr_t)copy_of(bounce, pointer, strlen(pointer) + 1);
+    if (target == BYTES_READ)
+        return (uintptr_t)copy_of(bounce, pointer, sqe->len);
+    bounce->parts = take_room(bounce, sizeof *bounce->parts);
+    bounce->by_result = target == BYTES_WRITTEN;
+    return (uintptr_t)room_back(bounce, pointer, target == STATUS ? sizeof(struct statx) : sqe->len);
+}
+
+static TACET_COLD tacet_result refuse_arguments(const struct tacet_task *task, const struct pointers *pointers,
+                                                size_t room, size_t room_max)
+{
+    executor_report(executor_of(tacet_task_executor(task)),
+                    "task \"%s\": %s: its arguments on the task's stack need %zu bytes elsewhere, and the copying "
+                    "switcher takes %zu at most; put them into memory that does not move, or raise bounce_bytes_max",
+                    tacet_task_name(task), pointers->name != NULL ? pointers->name : "unknown operation", room,
+                    room_max);
+    return -EFAULT;
+}
+
+tacet_result bounce_check(const struct tacet_task *task, const void *address, const char *what)
+{
+    if (!holds(&c_task_of(task)->context, address))
+        return 0;
+    executor_report(
+        executor_of(tacet_task_executor(task)),
+        "task \"%s\": %s lies on the task's stack, which the copying switcher moves away while the task waits; "
+        "put it into memory that does not move",
+        tacet_task_name(task), what);
+    return -EFAULT;
+}
+
+/*
+ * Replaces what the prepared request points to on the stack of the running task. *bounce is NULL if there is no such thing.
+ * -EFAULT: it is more than the switcher's bounce_bytes_max; -ENOMEM.
+ */
+static tacet_result capture(struct bounce **bounce, const struct tacet_task *task, struct io_uring_sqe *sqe)
+{
+    struct tacet_context *context = &c_task_of(task)->context;
+    const struct pointers *pointers = pointers_of(sqe->opcode);
+    size_t first = room_for(context, pointers->addr, sqe->addr, sqe);
+    size_t second = room_for(context, pointers->addr2, sqe->addr2, sqe);
+    size_t room_max = tacet_switcher_get_options(context->switcher)->bounce_bytes_max;
+    *bounce = NULL;
+    if (TACET_LIKELY(first + second == 0))
+        return 0;
+    if (first + second > room_max || pointers->name == NULL)
+        return refuse_arguments(task, pointers, first + second, room_max);
+    struct bounce *made = malloc(aligned(sizeof *made) + first + second);
+    if (made == NULL)
+        return -ENOMEM;
+    *made = (struct bounce){.context = context, .free = (char *)made + aligned(sizeof *made)};
+    if (first > 0 && (pointers->addr == VECTORS_READ || pointers->addr == VECTORS_WRITTEN))
+        capture_vectors(made, sqe, pointers->addr == VECTORS_WRITTEN);
+    else if (first > 0)
+        sqe->addr = capture_bytes(made, pointers->addr, sqe->addr, sqe);
+    if (second > 0)
+        sqe->addr2 = capture_bytes(made, pointers->addr2, sqe->addr2, sqe);
+    struct executor *executor = executor_of(tacet_task_executor(task));
+    made->next = executor->bounces;
+    executor->bounces = made;
+    *bounce = made;
+    return 0;
+}
+
+static void unlink_bounce(struct bounce **link, const struct bounce *bounce)
+{
+    while (*link != bounce)
+        link = &(*link)->next;
+    *link = bounce->next;
+}
+
+static void copy_back(const struct bounce *bounce, size_t bytes)
+{
+    for (size_t i = 0; i < bounce->part_count && bytes > 0; i++) {
+        const struct part *part = &bounce->parts[i];
+        size_t share = part->bytes < bytes ? part->bytes : bytes;
+        if (part->to != part->from)
+            memcpy(part->to, part->from, share);
+        bytes -= share;
+    }
+}
+
+/* The operation has ended with result, which is returned: on the task's stack again. */
+static tacet_result end(struct executor *executor, struct bounce *bounce, tacet_result result)
+{
+    if (result >= 0)
+        copy_back(bounce, bounce->by_result ? (size_t)result : SIZE_MAX);
+    unlink_bounce(&executor->bounces, bounce);
+    free(bounce);
+    return result;
+}
+
+void bounce_forget(struct executor *executor, const struct tacet_task *task)
+{
+    for (struct bounce *bounce = executor->bounces; bounce != NULL; bounce = bounce->next) {
+        if (bounce->context == &c_task_of(task)->context) {
+            unlink_bounce(&executor->bounces, bounce);
+            free(bounce);
+            return; /* a task waits for one operation at a time */
+        }
+    }
+}
+
+tacet_result call_await_bounced(struct tacet_task *task, unsigned opcode, struct io_uring_sqe *sqe, unsigned attention)
+{
+    struct bounce *bounce;
+    tacet_result r = capture(&bounce, task, sqe);
+    if (r < 0)
+        return r;
+    call_commit(task, opcode, sqe);
+    task->request.attention |= (uint8_t)attention;
+    r = task_give_up(task);
+    return bounce != NULL ? end(executor_of(tacet_task_executor(task)), bounce, r) : r;
+}
+
+/* An op of the caller's is started from a task whose stack moves, for whomever: nobody waits for it here, so nothing could be
+ * copied back. */
+tacet_result tacet_op_check_stack(const struct tacet_executor *executor, const struct tacet_op *op,
+                                  const struct io_uring_sqe *sqe)
+{
+    const struct tacet_task *task = (const struct tacet_task *)executor->current;
+    if (task == NULL || task->runnable.kind == &callback_kind ||
+        !(tacet_task_ops(task)->flags & TACET_SWITCHER_STACK_NOT_STABLE))
+        return 0;
+    tacet_result r = bounce_check(task, op, "a struct tacet_op");
+    if (r < 0 || sqe == NULL)
+        return r;
+    const struct tacet_context *context = &c_task_of(task)->context;
+    const struct pointers *pointers = pointers_of(sqe->opcode);
+    size_t room = room_for(context, pointers->addr, sqe->addr, sqe) +
+                  room_for(context, pointers->addr2, sqe->addr2, sqe);
+    return room > 0 ? refuse_arguments(task, pointers, room, 0) : 0;
+}

@@ -5,6 +5,7 @@
 #include "op/op.h"
 #include "switcher/switcher.h"
 #include "task/c_task.h"
+#include "task/memory.h"
 
 #include <tacet/time.h>
 
@@ -48,7 +49,7 @@ tacet_result tacet_task_create(struct tacet_task **task, struct tacet_switcher *
     *task = NULL;
     if (options == NULL)
         options = &defaults;
-    struct c_task *c_task = calloc(1, sizeof *c_task);
+    struct c_task *c_task = task_memory_take();
     if (c_task == NULL)
         return -ENOMEM;
     tacet_task_init(&c_task->task, &switcher->ops->kind);
@@ -60,7 +61,7 @@ tacet_result tacet_task_create(struct tacet_task **task, struct tacet_switcher *
     }
     if (r < 0) {
         tacet_task_finish(&c_task->task);
-        free(c_task);
+        task_memory_give(c_task);
         return r;
     }
     switcher_use(switcher);
@@ -94,7 +95,7 @@ tacet_result tacet_task_destroy(struct tacet_task *task)
     if (task->extra != NULL && task_extra_of(task)->destroy_arg != NULL)
         task_extra_of(task)->destroy_arg(task->context);
     tacet_task_finish(task);
-    free(c_task);
+    task_memory_give(c_task);
     return 0;
 }
 

@@ -29,8 +29,8 @@ namespace tacet::detail {
 
 class frame_pool {
 public:
-    static constexpr std::size_t granule = 64;
-    static constexpr std::size_t class_count = 33;
+    static constexpr std::size_t granule = 16;
+    static constexpr std::size_t class_count = 129;
     static constexpr std::size_t bytes_max = granule * (class_count - 1);
     static constexpr std::size_t slab_bytes = 64 * 1024;
     static constexpr std::size_t huge_bytes = 2 * 1024 * 1024;
@@ -69,7 +69,7 @@ private:
         block* next;
         std::size_t size_class; // only while on its way home
     };
-    struct alignas(granule) slab_header {
+    struct alignas(64) slab_header { // of a cache line, so that roots begin with one
         frame_pool* owner;
     };
 

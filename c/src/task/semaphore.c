@@ -1,5 +1,4 @@
 /* See tacet/sync.h. */
-#include "base/list.h"
 #include "task/c_task.h"
 
 #include <tacet/sync.h>
@@ -7,34 +6,50 @@
 void tacet_semaphore_init(struct tacet_semaphore *semaphore, uint64_t available)
 {
     semaphore->available = available;
-    list_init(&semaphore->waiters);
+    semaphore->first = semaphore->last = NULL;
+}
+
+static struct tacet_task *waiter_of(struct tacet_list_node *node)
+{
+    return TACET_CONTAINER_OF(node, struct tacet_task, wait_node);
 }
 
 void tacet_semaphore_finish(struct tacet_semaphore *semaphore)
 {
-    list_remove(&semaphore->waiters);
-    list_init(&semaphore->waiters);
+    if (semaphore->last == NULL)
+        return;
+    for (struct tacet_list_node *node = semaphore->first; node != semaphore->last; node = node->next)
+        waiter_of(node)->waiting_for = NULL;
+    waiter_of(semaphore->last)->waiting_for = NULL;
+    semaphore->last = NULL;
 }
 
 bool tacet_semaphore_try_acquire(struct tacet_semaphore *semaphore)
 {
-    TACET_ASSERT(semaphore->available == 0 || list_empty(&semaphore->waiters));
-    if (semaphore->available == 0)
-        return false;
-    semaphore->available--;
-    return true;
+    return tacet_semaphore_take(semaphore);
 }
 
+static void remove_waiter(struct tacet_semaphore *semaphore, struct tacet_list_node *node)
+{
+    bool is_first = semaphore->first == node, is_last = semaphore->last == node;
+    if (is_first && is_last)
+        semaphore->last = NULL;
+    else if (is_first)
+        semaphore->first = node->next;
+    else if (is_last)
+        semaphore->last = node->prev;
+    if (!is_first && !is_last) {
+        node->prev->next = node->next;
+        node->next->prev = node->prev;
+    }
+}
+
+/* It waits for nothing if the semaphore has gone. */
 void semaphore_cancel_wait(struct tacet_task *task)
 {
-    list_remove(&task->wait_node);
+    if (task->waiting_for != NULL)
+        remove_waiter(task->waiting_for, &task->wait_node);
     tacet_task_unpark(task, -ECANCELED);
-}
-
-void tacet_semaphore_park(struct tacet_task *task, struct tacet_semaphore *semaphore)
-{
-    list_push_back(&semaphore->waiters, &task->wait_node);
-    tacet_task_park(task, semaphore, TACET_WAIT_SEMAPHORE);
 }
 
 tacet_result tacet_semaphore_acquire(struct tacet_task *task, struct tacet_semaphore *semaphore)
@@ -42,7 +57,7 @@ tacet_result tacet_semaphore_acquire(struct tacet_task *task, struct tacet_semap
     if (semaphore == NULL)
         return -EINVAL;
     if (task == NULL || !(task->attention & TACET_TASK_CANCEL_PENDING)) {
-        if (tacet_semaphore_try_acquire(semaphore))
+        if (tacet_semaphore_take(semaphore))
             return 0;
     }
     tacet_result r = call_check(task);
@@ -54,11 +69,7 @@ tacet_result tacet_semaphore_acquire(struct tacet_task *task, struct tacet_semap
 
 void tacet_semaphore_release(struct tacet_semaphore *semaphore, uint64_t count)
 {
-    while (count > 0 && !list_empty(&semaphore->waiters)) {
-        struct tacet_task *task = TACET_CONTAINER_OF(semaphore->waiters.next, struct tacet_task, wait_node);
-        list_remove(&task->wait_node);
-        tacet_task_unpark(task, 0);
-        count--;
-    }
+    for (; count > 0 && semaphore->last != NULL; count--)
+        tacet_semaphore_give(semaphore);
     semaphore->available += count;
 }

@@ -43,26 +43,26 @@ public:
         template <tacet_promise Promise>
         bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
         {
-            task_ = awaiting.promise().task;
-            task_->context = awaiting.address();
-            if (tacet_task_take_cancel(task_)) {
-                task_->result = -ECANCELED;
+            tacet_task* task = task_ = awaiting.promise().task;
+            if (tacet_task_take_cancel(task)) [[unlikely]] {
+                task->result = -ECANCELED;
                 return false;
             }
-            if (!tacet_semaphore_try_acquire(semaphore_)) {
-                tacet_semaphore_park(task_, semaphore_);
+            if (!tacet_semaphore_take(semaphore_)) {
+                task->context = awaiting.address();
+                tacet_semaphore_park(task, semaphore_);
                 return true;
             }
-            task_->result = 0;
-            if (detail::may_go_on(task_)) [[likely]]
+            task->result = 0;
+            if (detail::may_go_on(task)) [[likely]]
                 return false;
-            tacet_task_requeue(task_);
+            detail::requeue(task, awaiting);
             return true;
         }
         void await_resume() const
         {
             if (task_->result < 0) [[unlikely]]
-                throw_error(task_->result, "semaphore acquire");
+                throw_failure();
         }
         result<void> take_result() const
         {
@@ -72,6 +72,11 @@ public:
         }
 
     protected:
+        [[noreturn, gnu::noinline, gnu::cold]] void throw_failure() const
+        {
+            throw_error(task_->result, "semaphore acquire");
+        }
+
         tacet_semaphore* semaphore_;
         tacet_task* task_ = nullptr;
     };
@@ -100,8 +105,9 @@ public:
     // The same; what it returns gives back.
     permit_awaiter acquire_permit() noexcept { return permit_awaiter(*this); }
 
-    bool try_acquire() noexcept { return tacet_semaphore_try_acquire(&semaphore_); }
-    void release(std::uint64_t count = 1) noexcept { tacet_semaphore_release(&semaphore_, count); }
+    bool try_acquire() noexcept { return tacet_semaphore_take(&semaphore_); }
+    void release() noexcept { tacet_semaphore_give(&semaphore_); }
+    void release(std::uint64_t count) noexcept { tacet_semaphore_release(&semaphore_, count); }
     tacet_semaphore* get() noexcept { return &semaphore_; }
 
 private:

@@ -131,6 +131,12 @@ private:
 
 std::size_t open_descriptors();
 
+/* How many of these tasks with stacks a test may have at once: ThreadSanitizer knows some 8,000 flows of control. */
+inline std::size_t stacks_at_once(std::size_t wanted)
+{
+    return TACET_THREAD_SANITIZER && wanted > 5000 ? 5000 : wanted;
+}
+
 /* Runs in a forked child: its exit code, or the negative number of the signal that ended it. */
 int in_child(const std::function<int()>& run);
 

@@ -127,6 +127,7 @@ static inline void copy_out(char *buffer, const char *from, size_t live_bytes)
 static inline void copy_in(const char *base, char *to, const char *buffer, size_t live_bytes)
 {
     (void)base;
+    valgrind_forget(to, live_bytes);
     copy_frames(to, buffer, live_bytes);
 }
 

@@ -18,6 +18,10 @@
 #define STACK_ALIGNMENT 64
 #define GIVEN_BACK ((stack_free)1)
 
+#if TACET_VALGRIND
+bool valgrind_runs;
+#endif
+
 static size_t class_bytes(unsigned index)
 {
     return (size_t)1 << (STACK_CLASS_MIN + index);
@@ -85,6 +89,7 @@ static tacet_result add_mapping(struct stack_pool *pool, struct stack_class *cla
         return refuse(pool, STACK_WITHOUT_MEMORY);
     }
     *mapping = (struct stack_mapping){.next = pool->mappings, .base = base, .bytes = slots * slot_bytes};
+    valgrind_detect();
     mapping->valgrind_ids = valgrind_ids_create(slots);
     pool->mappings = mapping;
     pool->mapped_bytes += mapping->bytes;

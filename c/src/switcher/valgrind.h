@@ -1,16 +1,24 @@
 /*
- * What Valgrind is told of stacks: where they are, that it may know a switch from a deep call, and that one begins anew. Some
- * instructions that do nothing where Valgrind does not run; nothing where its header was not there at build time.
+ * What Valgrind is told of stacks: where they are, that it may know a switch from a deep call, and that one begins anew, or
+ * gets its frames from elsewhere. Nothing where its header was not there at build time.
  */
 #ifndef SWITCHER_VALGRIND_H
 #define SWITCHER_VALGRIND_H
 
-#include <stddef.h>
+#include <tacet/base.h>
 
 #if TACET_VALGRIND
 
 #include <stdlib.h>
 #include <valgrind/memcheck.h>
+
+/* Whether it does: found out with the first mapping for stacks, so that else a branch is all it costs. */
+extern bool valgrind_runs __attribute__((visibility("hidden")));
+
+static inline void valgrind_detect(void)
+{
+    __atomic_store_n(&valgrind_runs, RUNNING_ON_VALGRIND != 0, __ATOMIC_RELAXED); /* all mappings store the same */
+}
 
 static inline unsigned *valgrind_ids_create(size_t count)
 {
@@ -32,10 +40,13 @@ static inline void valgrind_ids_destroy(unsigned *ids, size_t count)
 /* It may be written: frames were here that have gone. */
 static inline void valgrind_forget(const void *base, size_t bytes)
 {
-    VALGRIND_MAKE_MEM_UNDEFINED(base, bytes);
+    if (TACET_UNLIKELY(__atomic_load_n(&valgrind_runs, __ATOMIC_RELAXED)))
+        VALGRIND_MAKE_MEM_UNDEFINED(base, bytes);
 }
 
 #else
+
+static inline void valgrind_detect(void) {}
 
 static inline unsigned *valgrind_ids_create(size_t count)
 {

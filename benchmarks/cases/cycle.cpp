@@ -46,7 +46,8 @@ namespace bench {
 namespace {
 
 constexpr double slice_ns_min = 3e6;
-constexpr std::size_t messages_min = 32;            // a slice, from each ring: passing the gate is then little
+constexpr std::size_t messages_min = 32; // a slice, from each ring: passing the gate is then little
+constexpr std::size_t tasks_many = 10'000;
 constexpr std::size_t tasks_together_max = 100'000; // beyond, each row is measured alone with the baseline
 
 using rings_factory = std::function<std::unique_ptr<ring_set>(const ring_sizes& sizes)>;
@@ -149,6 +150,7 @@ public:
 
 private:
     bool fits(const subject& subject, const cycle_sizes& sizes);
+    plan plan_for(const cycle_sizes& sizes) const;
     void add(group& group, const subject& subject, const cycle_sizes& sizes);
     void measure_together(std::span<const subject> subjects, const cycle_sizes& sizes);
 
@@ -185,6 +187,20 @@ void sweep::add(group& group, const subject& subject, const cycle_sizes& sizes)
     }
 }
 
+// Slices of very many tasks are long whatever is planned, so there are fewer.
+plan sweep::plan_for(const cycle_sizes& sizes) const
+{
+    plan chosen = plan_;
+    const std::size_t tasks = sizes.n * sizes.r;
+    if (tasks > tasks_together_max)
+        chosen = {.repetitions = 5, .slices = 1, .slice_ns = 0};
+    else if (tasks > tasks_many)
+        chosen.slices = std::min(chosen.slices, 3);
+    if (sizes.m != 0)
+        chosen.slice_ns = 0;
+    return chosen;
+}
+
 void sweep::measure_together(std::span<const subject> subjects, const cycle_sizes& sizes)
 {
     group group;
@@ -193,12 +209,7 @@ void sweep::measure_together(std::span<const subject> subjects, const cycle_size
         if (fits(subject, sizes))
             add(group, subject, sizes);
     }
-    plan plan = plan_;
-    if (sizes.n * sizes.r > tasks_together_max)
-        plan = {.repetitions = 5, .slices = 1, .slice_ns = 0};
-    if (sizes.m != 0)
-        plan.slice_ns = 0;
-    group.measure(plan, report_);
+    group.measure(plan_for(sizes), report_);
 }
 
 void sweep::measure(const cycle_sizes& sizes)

@@ -6,12 +6,9 @@ namespace {
 
 // Those that cannot suspend come first.
 const switcher_kind kinds[] = {
-    {"none", keeps::nothing, tacet_switcher_none},
-    {"coroutine", keeps::frame, nullptr},
-    {"stackless", keeps::state, tacet_switcher_stackless},
-    {"asm", keeps::stack, tacet_switcher_asm},
-    {"setjmp", keeps::stack, tacet_switcher_setjmp},
-    {"copying", keeps::copy, tacet_switcher_copying},
+    {"none", keeps::nothing, tacet_switcher_none},         {"coroutine", keeps::frame, nullptr},
+    {"stackless", keeps::state, tacet_switcher_stackless}, {"asm", keeps::stack, tacet_switcher_asm},
+    {"setjmp", keeps::stack, tacet_switcher_setjmp},       {"copying", keeps::copy, tacet_switcher_copying},
 };
 
 }

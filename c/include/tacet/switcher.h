@@ -62,7 +62,7 @@ struct tacet_switcher_options {
     /*
      * The allocator of stacks and save buffers; both or none. allocate gives bytes aligned to alignment, or NULL, which
      * becomes -ENOMEM where the memory is needed; deallocate gets the same bytes. Called on the thread that needs the memory,
-     * on the stack of a task too. Stacks of its are neither guarded nor pooled. 0: guarded mappings, and malloc.
+     * on the stack of a task too. Its stacks (4 KiB at least) are neither guarded nor pooled. 0: guarded mappings, and malloc.
      */
     void *(*allocate)(void *allocator, size_t bytes, size_t alignment);
     void (*deallocate)(void *allocator, void *memory, size_t bytes);
@@ -71,7 +71,7 @@ struct tacet_switcher_options {
 
 /*
  * Makes an instance of a kind. options may be NULL. -EINVAL: switcher or ops is NULL, one allocation function without the
- * other; -ENOMEM. Tasks of one instance may be created and destroyed on any thread.
+ * other, more than 256 MiB reserved; -ENOMEM. Tasks of one instance may be created and destroyed on any thread.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_switcher_create(struct tacet_switcher **switcher,
                                                                 const struct tacet_switcher_ops *ops,

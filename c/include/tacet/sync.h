@@ -33,7 +33,8 @@ TACET_EXPORT void tacet_semaphore_finish(struct tacet_semaphore *semaphore);
 /* Takes one if there is one; never waits. */
 TACET_EXPORT bool tacet_semaphore_try_acquire(struct tacet_semaphore *semaphore);
 
-/* SUSPENDS, CANCELLATION POINT. 0: taken; -ECANCELED: not taken; -ENOTSUP: a `none` task would have to wait. */
+/* SUSPENDS, CANCELLATION POINT. 0: taken; -ECANCELED: not taken; -ENOTSUP: a `none` task would have to wait; -EFAULT: it
+ * lies on the stack of a `copying` task that would have to wait. */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_semaphore_acquire(struct tacet_task *task,
                                                                   struct tacet_semaphore *semaphore);
 

@@ -16,6 +16,7 @@
 #define MAPPING_BYTES ((size_t)64 << 20)
 #define SLOTS_MIN 4
 #define STACK_ALIGNMENT 64
+#define STACK_BYTES_MIN 4096
 #define GIVEN_BACK ((stack_free)1)
 
 #if TACET_VALGRIND
@@ -137,7 +138,9 @@ static tacet_result take_pooled(struct stack_pool *pool, struct stack *stack, si
 
 static tacet_result take_from_user(const struct tacet_switcher_options *options, struct stack *stack, size_t bytes)
 {
-    bytes = bytes / STACK_ALIGNMENT * STACK_ALIGNMENT;
+    if (bytes < STACK_BYTES_MIN)
+        bytes = STACK_BYTES_MIN;
+    bytes = (bytes + STACK_ALIGNMENT - 1) / STACK_ALIGNMENT * STACK_ALIGNMENT;
     *stack = (struct stack){options->allocate(options->allocator, bytes, STACK_ALIGNMENT), bytes};
     return stack->base != NULL ? 0 : -ENOMEM;
 }

@@ -67,7 +67,8 @@ tacet_result tacet_switcher_create(struct tacet_switcher **switcher, const struc
 {
     if (switcher == NULL || ops == NULL || ops->kind.run == NULL)
         return -EINVAL;
-    if (options != NULL && (options->allocate == NULL) != (options->deallocate == NULL))
+    if (options != NULL && ((options->allocate == NULL) != (options->deallocate == NULL) ||
+                            options->save_bytes_reserved > STACK_BYTES_MAX))
         return -EINVAL;
     static uint64_t made;
     *switcher = malloc(sizeof **switcher);

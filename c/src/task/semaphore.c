@@ -1,4 +1,5 @@
 /* See tacet/sync.h. */
+#include "op/bounce.h"
 #include "task/c_task.h"
 
 #include <tacet/sync.h>
@@ -61,6 +62,8 @@ tacet_result tacet_semaphore_acquire(struct tacet_task *task, struct tacet_semap
             return 0;
     }
     tacet_result r = call_check(task);
+    if (r == 0 && tacet_task_ops(task)->flags & TACET_SWITCHER_STACK_NOT_STABLE)
+        r = bounce_check(task, semaphore, "a struct tacet_semaphore");
     if (r < 0)
         return r;
     tacet_semaphore_park(task, semaphore);

@@ -260,8 +260,11 @@ tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max
     executor->stopping = false;
     /* The caller may be handling an exception: what runs in here has exceptions of its own. */
     struct exceptions callers = exceptions_take(thread_state.exceptions);
+    struct tacet_context *callers_context = thread_state.context; /* nor does a context run in a task */
+    thread_state.context = NULL;
     executor->control_words = control_words();
     tacet_result r = loop(executor, &run);
+    thread_state.context = callers_context;
     exceptions_put(thread_state.exceptions, &callers);
     shared->ready.nonempty &= ~TACET_READY_INTERRUPT;
     executor->running = false;

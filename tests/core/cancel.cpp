@@ -1,79 +1,19 @@
 /* Cancellation of tasks: in every state, in every kind of wait, delivered exactly once. */
 #include "support/support.hpp"
+#include "support/waits.hpp"
 
 #include <cerrno>
-#include <map>
 #include <memory>
 #include <poll.h>
 #include <unistd.h>
 
 using namespace support;
 
-namespace {
-
-/* All that a task can wait for, for ever unless somebody ends it. */
-struct waits {
-    support::pipe pipe;
-    tacet_file reader = pipe.reader();
-    char byte = 0;
-    tacet_semaphore semaphore;
-    tacet_task* never = nullptr;
-    tacet_op op = {};
-    tacet_op* reaped = nullptr;
-
-    waits() { tacet_semaphore_init(&semaphore, 0); }
-
-    call make(const std::string& name)
-    {
-        const std::map<std::string, call> calls = {
-            {"sleep", [](tacet_task* self) { return tacet_sleep(self, TACET_FOREVER); }},
-            {"read", [this](tacet_task* self) { return tacet_file_read(self, &reader, &byte, 1, 0); }},
-            {"poll", [this](tacet_task* self) { return tacet_poll(self, reader.fd, POLLIN); }},
-            {"semaphore", [this](tacet_task* self) { return tacet_semaphore_acquire(self, &semaphore); }},
-            {"task", [this](tacet_task* self) { return tacet_task_wait(self, never, nullptr); }},
-            {"await",
-             [this](tacet_task* self) {
-                 return start_and(self, [this, self] { return tacet_task_await(self, &op); });
-             }},
-            {"any", task::made_again([this](tacet_task* self) {
-                 return start_and(self,
-                                  [this, self] { return tacet_task_next_completed(self, &reaped, TACET_FOREVER); });
-             })},
-            {"any, timed", task::made_again([this](tacet_task* self) {
-                 return start_and(self,
-                                  [this, self] { return tacet_task_next_completed(self, &reaped, TACET_FOREVER - 1); });
-             })},
-        };
-        return calls.at(name);
-    }
-
-private:
-    tacet_result start_and(tacet_task* self, const std::function<tacet_result()>& wait)
-    {
-        if (op.request.state == TACET_OP_IDLE)
-            CHECK(tacet_file_read_start(&op, self, &reader, &byte, 1, 0) == 0);
-        return wait();
-    }
-};
-
-const std::vector<std::string> ring_waits = {"read", "poll", "await", "any", "any, timed"};
-const std::vector<std::string> plain_waits = {"sleep", "semaphore", "task"};
-
-bool was_cancelled(tacet_result r)
-{
-    return r == -ECANCELED || r == -EINTR;
-}
-
-}
-
 TEST_CASE("a cancel ends what the task waits for, once, and stays requested", "[cancel]")
 {
     const ring_kind& ring = GENERATE(from_range(all_rings()));
     const switcher_kind& switcher = GENERATE(from_range(suspending_switchers()));
-    std::vector<std::string> names = plain_waits;
-    if (ring.entries > 0)
-        names.insert(names.end(), ring_waits.begin(), ring_waits.end());
-    for (const std::string& name : names) {
+    for (const std::string& name : waits_on(ring)) {
         CAPTURE(ring.name, switcher.name, name);
         waits waits;
         executor executor(ring);
@@ -145,10 +85,7 @@ TEST_CASE("a task that is cancelled before it starts gets it at its first cancel
 {
     const ring_kind& ring = GENERATE(from_range(all_rings()));
     const switcher_kind& switcher = GENERATE(from_range(suspending_switchers()));
-    std::vector<std::string> names = plain_waits;
-    if (ring.entries > 0)
-        names.insert(names.end(), ring_waits.begin(), ring_waits.end());
-    for (const std::string& name : names) {
+    for (const std::string& name : waits_on(ring)) {
         CAPTURE(ring.name, switcher.name, name);
         waits waits;
         executor executor(ring);

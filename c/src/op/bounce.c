@@ -7,6 +7,8 @@
 
 #include <tacet/op.h>
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -87,6 +89,8 @@ static struct iovec *vectors_of(const struct io_uring_sqe *sqe)
 /* Vectors are copied with all that they describe as soon as any of it lies on the stack. */
 static bool vectors_touch(const struct tacet_context *context, const struct io_uring_sqe *sqe)
 {
+    if (vectors_of(sqe) == NULL) /* the kernel says what it thinks of that */
+        return false;
     if (holds(context, vectors_of(sqe)))
         return true;
     for (unsigned i = 0; i < sqe->len; i++)
@@ -95,26 +99,46 @@ static bool vectors_touch(const struct tacet_context *context, const struct io_u
     return false;
 }
 
-static size_t vectors_room(const struct tacet_context *context, const struct io_uring_sqe *sqe)
+/* Of one field of a request: the bytes that lie on the stack, and the room that their copies take. room 0: nothing is copied. */
+struct need {
+    size_t bytes;
+    size_t room; /* valid if bytes are no more than BYTES_MAX */
+};
+
+#define BYTES_MAX ((size_t)INT_MAX)
+
+static size_t sum(size_t first, size_t second)
 {
-    size_t room = aligned(sqe->len * sizeof(struct iovec)) + aligned(sqe->len * sizeof(struct part));
-    for (unsigned i = 0; i < sqe->len; i++)
-        if (holds(context, vectors_of(sqe)[i].iov_base))
-            room += aligned(vectors_of(sqe)[i].iov_len);
-    return room;
+    size_t sum;
+    return __builtin_add_overflow(first, second, &sum) ? SIZE_MAX : sum;
 }
 
-/* The room that the copies of what address points to need; 0: it need not be copied. */
-static size_t room_for(const struct tacet_context *context, enum target target, uint64_t address,
-                       const struct io_uring_sqe *sqe)
+static struct need vectors_need(const struct tacet_context *context, const struct io_uring_sqe *sqe)
 {
+    const struct iovec *vectors = vectors_of(sqe);
+    struct need need = {0, aligned(sqe->len * sizeof(struct iovec)) + aligned(sqe->len * sizeof(struct part))};
+    if (holds(context, vectors))
+        need.bytes = sqe->len * sizeof(struct iovec);
+    for (unsigned i = 0; i < sqe->len; i++) {
+        if (holds(context, vectors[i].iov_base)) {
+            need.bytes = sum(need.bytes, vectors[i].iov_len);
+            need.room += aligned(vectors[i].iov_len);
+        }
+    }
+    return need;
+}
+
+static struct need need_of(const struct tacet_context *context, enum target target, uint64_t address,
+                           const struct io_uring_sqe *sqe)
+{
+    static const struct need none;
     if (target == VECTORS_READ || target == VECTORS_WRITTEN)
-        return vectors_touch(context, sqe) ? vectors_room(context, sqe) : 0;
+        return vectors_touch(context, sqe) ? vectors_need(context, sqe) : none;
     const void *pointer = (const void *)(uintptr_t)address;
     if (target == NOTHING || !holds(context, pointer))
-        return 0;
+        return none;
     size_t bytes = target == STRING ? strlen(pointer) + 1 : target == STATUS ? sizeof(struct statx) : sqe->len;
-    return aligned(bytes) + aligned(sizeof(struct part));
+    return (struct need){bytes, aligned(bytes) + aligned(sizeof(struct part))};
 }
 
 static void *take_room(struct bounce *bounce, size_t bytes)
@@ -172,27 +196,41 @@ static uint64_t capture_bytes(struct bounce *bounce, enum target target, uint64_
     return (uintptr_t)room_back(bounce, pointer, target == STATUS ? sizeof(struct statx) : sqe->len);
 }
 
-static TACET_COLD tacet_result refuse_arguments(const struct tacet_task *task, const struct pointers *pointers,
-                                                size_t room, size_t room_max)
+static TACET_COLD tacet_result refuse_size(const struct tacet_task *task, const char *operation, size_t bytes,
+                                           size_t bytes_max)
 {
-    executor_report(executor_of(tacet_task_executor(task)),
-                    "task \"%s\": %s: its arguments on the task's stack need %zu bytes elsewhere, and the copying "
-                    "switcher takes %zu at most; put them into memory that does not move, or raise bounce_bytes_max",
-                    tacet_task_name(task), pointers->name != NULL ? pointers->name : "unknown operation", room,
-                    room_max);
+    executor_report(
+        executor_of(tacet_task_executor(task)),
+        "task \"%s\": %s: %zu bytes of its arguments lie on the task's stack, and the copying switcher takes %zu "
+        "at most; put them into memory that does not move, or raise bounce_bytes_max",
+        tacet_task_name(task), operation, bytes, bytes_max);
     return -EFAULT;
 }
 
-tacet_result bounce_check(const struct tacet_task *task, const void *address, const char *what)
+static TACET_COLD tacet_result refuse_place(const struct tacet_task *task, const char *what)
 {
-    if (!holds(&c_task_of(task)->context, address))
-        return 0;
     executor_report(
         executor_of(tacet_task_executor(task)),
         "task \"%s\": %s lies on the task's stack, which the copying switcher moves away while the task waits; "
         "put it into memory that does not move",
         tacet_task_name(task), what);
     return -EFAULT;
+}
+
+tacet_result bounce_check(const struct tacet_task *task, const void *address, const char *what)
+{
+    return holds(&c_task_of(task)->context, address) ? refuse_place(task, what) : 0;
+}
+
+static void replace(struct bounce *bounce, const struct pointers *pointers, struct need first, struct need second,
+                    struct io_uring_sqe *sqe)
+{
+    if (first.room > 0 && (pointers->addr == VECTORS_READ || pointers->addr == VECTORS_WRITTEN))
+        capture_vectors(bounce, sqe, pointers->addr == VECTORS_WRITTEN);
+    else if (first.room > 0)
+        sqe->addr = capture_bytes(bounce, pointers->addr, sqe->addr, sqe);
+    if (second.room > 0)
+        sqe->addr2 = capture_bytes(bounce, pointers->addr2, sqe->addr2, sqe);
 }
 
 /*
@@ -203,24 +241,22 @@ static tacet_result capture(struct bounce **bounce, const struct tacet_task *tas
 {
     struct tacet_context *context = &c_task_of(task)->context;
     const struct pointers *pointers = pointers_of(sqe->opcode);
-    size_t first = room_for(context, pointers->addr, sqe->addr, sqe);
-    size_t second = room_for(context, pointers->addr2, sqe->addr2, sqe);
-    size_t room_max = tacet_switcher_get_options(context->switcher)->bounce_bytes_max;
+    struct need first = need_of(context, pointers->addr, sqe->addr, sqe);
+    struct need second = need_of(context, pointers->addr2, sqe->addr2, sqe);
+    size_t bytes = sum(first.bytes, second.bytes);
+    size_t bytes_max = tacet_switcher_get_options(context->switcher)->bounce_bytes_max;
     *bounce = NULL;
-    if (TACET_LIKELY(first + second == 0))
+    if (TACET_LIKELY((first.room | second.room) == 0))
         return 0;
-    if (first + second > room_max || pointers->name == NULL)
-        return refuse_arguments(task, pointers, first + second, room_max);
-    struct bounce *made = malloc(aligned(sizeof *made) + first + second);
+    if (pointers->name == NULL)
+        return refuse_place(task, "an argument of an unknown operation");
+    if (bytes > bytes_max || bytes > BYTES_MAX)
+        return refuse_size(task, pointers->name, bytes, bytes_max);
+    struct bounce *made = malloc(aligned(sizeof *made) + first.room + second.room);
     if (made == NULL)
         return -ENOMEM;
     *made = (struct bounce){.context = context, .free = (char *)made + aligned(sizeof *made)};
-    if (first > 0 && (pointers->addr == VECTORS_READ || pointers->addr == VECTORS_WRITTEN))
-        capture_vectors(made, sqe, pointers->addr == VECTORS_WRITTEN);
-    else if (first > 0)
-        sqe->addr = capture_bytes(made, pointers->addr, sqe->addr, sqe);
-    if (second > 0)
-        sqe->addr2 = capture_bytes(made, pointers->addr2, sqe->addr2, sqe);
+    replace(made, pointers, first, second, sqe);
     struct executor *executor = executor_of(tacet_task_executor(task));
     made->next = executor->bounces;
     executor->bounces = made;
@@ -293,7 +329,11 @@ tacet_result tacet_op_check_stack(const struct tacet_executor *executor, const s
         return r;
     const struct tacet_context *context = &c_task_of(task)->context;
     const struct pointers *pointers = pointers_of(sqe->opcode);
-    size_t room = room_for(context, pointers->addr, sqe->addr, sqe) +
-                  room_for(context, pointers->addr2, sqe->addr2, sqe);
-    return room > 0 ? refuse_arguments(task, pointers, room, 0) : 0;
+    struct need first = need_of(context, pointers->addr, sqe->addr, sqe);
+    struct need second = need_of(context, pointers->addr2, sqe->addr2, sqe);
+    if ((first.room | second.room) == 0)
+        return 0;
+    char what[64];
+    snprintf(what, sizeof what, "an argument of %s", pointers->name != NULL ? pointers->name : "an unknown operation");
+    return refuse_place(task, what);
 }

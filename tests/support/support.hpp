@@ -45,6 +45,18 @@ const std::vector<switcher_kind>& suspending_switchers();
 /* Those whose tasks have a stack each. */
 const std::vector<switcher_kind>& own_stack_switchers();
 
+/* How many tasks a test may have at once: 100,000, and what the sanitizers take in a time that can be waited for. */
+inline std::size_t tasks_at_once()
+{
+#if TACET_THREAD_SANITIZER
+    return 1000;
+#elif TACET_ADDRESS_SANITIZER
+    return 5000;
+#else
+    return 100000;
+#endif
+}
+
 inline const ring_kind default_ring = {"io_uring of 256", 256, 0};
 
 /*

@@ -1,5 +1,5 @@
 /* What every switcher promises; one suite over all of them. */
-#include "support/support.hpp"
+#include "switcher/kinds.hpp"
 
 #include <array>
 #include <cerrno>
@@ -12,7 +12,7 @@ using namespace support;
 TEST_CASE("a task is suspended and resumed a thousand times, and keeps its place", "[switcher]")
 {
     executor executor(GENERATE(from_range(all_rings())));
-    const switcher_kind& switcher = GENERATE(from_range(suspending_switchers()));
+    const switcher_kind switcher = GENERATE(from_range(suspending_ways()));
     std::vector<task> tasks;
     int turns = 0;
     for (int i = 0; i < 3; i++) {
@@ -29,7 +29,7 @@ TEST_CASE("a task is suspended and resumed a thousand times, and keeps its place
 TEST_CASE("a callback and a task of any kind resume a task of any kind", "[switcher]")
 {
     executor executor(GENERATE(from_range(kernel_rings())));
-    const switcher_kind& waiting = GENERATE(from_range(suspending_switchers()));
+    const switcher_kind waiting = GENERATE(from_range(suspending_ways()));
     const switcher_kind& waking = GENERATE(from_range(all_switchers()));
     static tacet_semaphore semaphore;
     tacet_semaphore_init(&semaphore, 0);
@@ -86,7 +86,7 @@ TEST_CASE("tasks make, attach, await and destroy tasks of the other kinds, gener
             own->next = new generation{own->executor, own->left - 1};
             tacet_task_options options = {};
             options.destroy_arg = [](void* arg) { delete static_cast<generation*>(arg); };
-            const auto& kinds = suspending_switchers();
+            const auto& kinds = suspending_ways();
             const std::size_t kind = static_cast<std::size_t>(own->left) % kinds.size();
             CHECK(tacet_task_create(&own->child, kinds[kind].instance(), &options) == 0);
             tacet_task_set_body(own->child, body, own->next);
@@ -97,7 +97,7 @@ TEST_CASE("tasks make, attach, await and destroy tasks of the other kinds, gener
     tacet_task_options options = {};
     options.destroy_arg = [](void* arg) { delete static_cast<generation*>(arg); };
     tacet_task* root = nullptr;
-    REQUIRE(tacet_task_create(&root, GENERATE(from_range(suspending_switchers())).instance(), &options) == 0);
+    REQUIRE(tacet_task_create(&root, GENERATE(from_range(suspending_ways())).instance(), &options) == 0);
     tacet_task_set_body(root, births::body, first);
     REQUIRE(tacet_task_attach(executor, root) == 0);
     CHECK(executor.run_until_idle() == 401);
@@ -157,7 +157,7 @@ TEST_CASE("any mix of tasks that do anything comes to its end with nothing left 
                     calls.push_back([&ops, i, op](tacet_task* self) { return tacet_task_await(self, &ops[i][op]); });
             }
         }
-        tasks.emplace_back(suspending_switchers()[random() % suspending_switchers().size()], calls);
+        tasks.emplace_back(suspending_ways()[random() % suspending_ways().size()], calls);
         handles[i] = tasks.back();
         CHECK(tacet_task_set_priority(handles[i], static_cast<tacet_priority>(random() % 3), TACET_PRIORITY_LOW) == 0);
     }

@@ -1,5 +1,5 @@
 /* What a switch between stacks must keep: registers, control words, exceptions in flight, the stack itself. */
-#include "support/support.hpp"
+#include "switcher/kinds.hpp"
 
 #include <cerrno>
 #include <cfenv>
@@ -128,7 +128,7 @@ const unsigned mxcsr_control = 0xffc0;
 
 TEST_CASE("callee-saved registers survive every suspension", "[own_stack]")
 {
-    const switcher_kind& switcher = GENERATE(from_range(own_stack_switchers()));
+    const switcher_kind switcher = GENERATE(from_range(stackful_ways()));
     executor executor;
     const std::vector<task> tasks = many(switcher, executor, 5, [](tacet_task* self, int number) -> tacet_result {
         std::uint64_t distance = 0;
@@ -145,7 +145,7 @@ TEST_CASE("callee-saved registers survive every suspension", "[own_stack]")
 TEST_CASE("each task has its own rounding modes and control words, and the executor's thread keeps its own",
           "[own_stack]")
 {
-    const switcher_kind& switcher = GENERATE(from_range(own_stack_switchers()));
+    const switcher_kind switcher = GENERATE(from_range(stackful_ways()));
     executor executor;
     const unsigned mxcsr = _mm_getcsr() & mxcsr_control;
     const std::uint16_t x87 = x87_control_word();
@@ -189,7 +189,7 @@ TEST_CASE("each task has its own rounding modes and control words, and the execu
 
 TEST_CASE("each task has its own errno and rounding mode, whatever else runs meanwhile", "[own_stack]")
 {
-    const switcher_kind& switcher = GENERATE(from_range(own_stack_switchers()));
+    const switcher_kind switcher = GENERATE(from_range(stackful_ways()));
     executor executor;
     const std::vector<task> tasks = many(switcher, executor, 4, [](tacet_task* self, int number) -> tacet_result {
         if (errno != 0 || std::fegetround() != FE_TONEAREST)
@@ -267,7 +267,7 @@ struct suspends_in_destructor {
 
 TEST_CASE("tasks suspend inside catch blocks, interleaved, and each keeps its own exceptions", "[own_stack]")
 {
-    const switcher_kind& switcher = GENERATE(from_range(own_stack_switchers()));
+    const switcher_kind switcher = GENERATE(from_range(stackful_ways()));
     executor executor;
     const std::vector<task> tasks = many(switcher, executor, 20, juggle_exceptions);
     CHECK(executor.run_until_idle() > 100);
@@ -277,7 +277,7 @@ TEST_CASE("tasks suspend inside catch blocks, interleaved, and each keeps its ow
 
 TEST_CASE("a task that suspends while an exception unwinds it leaves the others without one", "[own_stack]")
 {
-    const switcher_kind& switcher = GENERATE(from_range(own_stack_switchers()));
+    const switcher_kind switcher = GENERATE(from_range(stackful_ways()));
     executor executor;
     const std::vector<task> tasks = many(switcher, executor, 6, [](tacet_task* self, int number) -> tacet_result {
         if (number % 2 == 1) {
@@ -332,7 +332,7 @@ namespace {
 
 TEST_CASE("tasks recurse deep into their stacks, side by side, suspending all the way", "[own_stack]")
 {
-    const switcher_kind& switcher = GENERATE(from_range(own_stack_switchers()));
+    const switcher_kind switcher = GENERATE(from_range(stackful_ways()));
     executor executor;
     const std::vector<task> tasks = many(switcher, executor, 4, [](tacet_task* self, int) -> tacet_result {
         const char top = 0;
@@ -344,7 +344,7 @@ TEST_CASE("tasks recurse deep into their stacks, side by side, suspending all th
 
 TEST_CASE("a task that overflows its stack hits the guard, and nobody else's memory", "[own_stack]")
 {
-    const switcher_kind& switcher = GENERATE(from_range(own_stack_switchers()));
+    const switcher_kind switcher = GENERATE(from_range(stackful_ways()));
     const bool neighbour = GENERATE(false, true);
     CHECK(in_child([&] {
               std::signal(SIGSEGV, SIG_DFL);
@@ -370,7 +370,7 @@ TEST_CASE("a task that overflows its stack hits the guard, and nobody else's mem
 
 TEST_CASE("a backtrace from a task ends at the task's first frame", "[own_stack]")
 {
-    const switcher_kind& switcher = GENERATE(from_range(own_stack_switchers()));
+    const switcher_kind switcher = GENERATE(from_range(stackful_ways()));
     executor executor;
     int frames = 0, frames_later = 0;
     task traces(switcher, {[&](tacet_task* self) {

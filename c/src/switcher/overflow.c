@@ -8,6 +8,7 @@
 #include "switcher/overflow.h"
 
 #include "switcher/own_stack.h"
+#include "switcher/thread.h"
 #include "task/c_task.h"
 
 #if SWITCHED_BY_ASSEMBLY

@@ -16,6 +16,12 @@ static const tacet_switcher_ops& wrapped = tacet_setjmp_ops;
 
 static own_kind_calls own_calls;
 
+__attribute__((noreturn)) static void exit_own(tacet_context* context)
+{
+    own_calls.exited++;
+    wrapped.exit(context);
+}
+
 /* Counts, and leaves the work to another kind. */
 static const tacet_switcher_ops own_ops = [] {
     tacet_switcher_ops ops = {};
@@ -37,10 +43,7 @@ static const tacet_switcher_ops own_ops = [] {
         own_calls.suspended++;
         return wrapped.suspend(context);
     };
-    ops.exit = [](tacet_context* context) {
-        own_calls.exited++;
-        wrapped.exit(context);
-    };
+    ops.exit = exit_own;
     ops.destroy = [](tacet_context* context) {
         own_calls.destroyed++;
         wrapped.destroy(context);

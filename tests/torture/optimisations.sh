@@ -17,7 +17,7 @@ done
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-common=(-std=gnu17 -D_GNU_SOURCE -DTACET_CHECKS=0 -I "$source_root/c/include" -I "$source_root/c/src")
+common=(-std=gnu17 -D_GNU_SOURCE -DTACET_CHECKS=0 -DSWITCHED_BY_ASSEMBLY=1 -I "$source_root/c/include" -I "$source_root/c/src")
 mapfile -t core < <(find "$source_root/c/src" -name '*.c' -not -path '*/switcher/*')
 mapfile -t switchers < <(find "$source_root/c/src/switcher" -name '*.c' -o -path '*/switcher/*.S')
 

@@ -56,6 +56,8 @@ struct call {
     tacet_result result;
 };
 
+void torture_make_call(struct call *call);
+
 /* Not inlined, so that all that is live here goes through the switch in registers or on this stack. */
 __attribute__((used)) void torture_make_call(struct call *call)
 {

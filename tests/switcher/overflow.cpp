@@ -44,8 +44,8 @@ ending end_of(const std::function<int()>& run)
 
 [[gnu::noinline]] int follow_null()
 {
-    volatile int* volatile null = nullptr;
-    return *null;
+    static volatile int* volatile nowhere; /* 0, which no analysis can know */
+    return *nowhere;
 }
 
 enum class deed { overflows, follows_null, raises };

@@ -78,6 +78,7 @@ static tacet_result check_options(const struct tacet_executor_options *options)
 static tacet_result open_executor(struct executor *executor, const struct tacet_executor_options *options)
 {
     init_shared(&executor->shared, options);
+    list_init(&executor->bounces);
     tacet_result r = timers_init(&executor->timers, options->timers_reserved);
     if (r < 0) {
         message_set(options, "no memory for %u timers", options->timers_reserved);

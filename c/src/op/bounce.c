@@ -1,6 +1,7 @@
 /* See bounce.h. What each operation's request points to is a table; an operation that is not in it is refused. */
 #include "op/bounce.h"
 
+#include "base/list.h"
 #include "executor/report.h"
 #include "op/op.h"
 #include "switcher/switcher.h"
@@ -56,7 +57,7 @@ struct part {
 };
 
 struct bounce {
-    struct bounce *next;
+    struct tacet_list_node node; /* in the executor's list */
     struct tacet_context *context;
     size_t part_count;
     bool by_result; /* as many bytes as the result says, over the parts in their order; else all */
@@ -258,17 +259,9 @@ static tacet_result capture(struct bounce **bounce, const struct tacet_task *tas
     *made = (struct bounce){.context = context, .free = (char *)made + aligned(sizeof *made)};
     replace(made, pointers, first, second, sqe);
     struct executor *executor = executor_of(tacet_task_executor(task));
-    made->next = executor->bounces;
-    executor->bounces = made;
+    list_push_back(&executor->bounces, &made->node);
     *bounce = made;
     return 0;
-}
-
-static void unlink_bounce(struct bounce **link, const struct bounce *bounce)
-{
-    while (*link != bounce)
-        link = &(*link)->next;
-    *link = bounce->next;
 }
 
 static void copy_back(const struct bounce *bounce, size_t bytes)
@@ -283,20 +276,21 @@ static void copy_back(const struct bounce *bounce, size_t bytes)
 }
 
 /* The operation has ended with result, which is returned: on the task's stack again. */
-static tacet_result end(struct executor *executor, struct bounce *bounce, tacet_result result)
+static tacet_result end(struct bounce *bounce, tacet_result result)
 {
     if (result >= 0)
         copy_back(bounce, bounce->by_result ? (size_t)result : SIZE_MAX);
-    unlink_bounce(&executor->bounces, bounce);
+    list_remove(&bounce->node);
     free(bounce);
     return result;
 }
 
 void bounce_forget(struct executor *executor, const struct tacet_task *task)
 {
-    for (struct bounce *bounce = executor->bounces; bounce != NULL; bounce = bounce->next) {
+    for (struct tacet_list_node *node = executor->bounces.next; node != &executor->bounces; node = node->next) {
+        struct bounce *bounce = TACET_CONTAINER_OF(node, struct bounce, node);
         if (bounce->context == &c_task_of(task)->context) {
-            unlink_bounce(&executor->bounces, bounce);
+            list_remove(&bounce->node);
             free(bounce);
             return; /* a task waits for one operation at a time */
         }
@@ -312,7 +306,7 @@ tacet_result call_await_bounced(struct tacet_task *task, unsigned opcode, struct
     call_commit(task, opcode, sqe);
     task->request.attention |= (uint8_t)attention;
     r = task_give_up(task);
-    return bounce != NULL ? end(executor_of(tacet_task_executor(task)), bounce, r) : r;
+    return bounce != NULL ? end(bounce, r) : r;
 }
 
 /* An op of the caller's is started from a task whose stack moves, for whomever: nobody waits for it here, so nothing could be

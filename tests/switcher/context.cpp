@@ -487,6 +487,40 @@ TEST_CASE("tasks resume contexts, which are suspended while the task is", "[cont
     CHECK(seen == std::vector<std::int64_t>{1, 2, 3});
 }
 
+TEST_CASE("inside of a context that a task has resumed the task cannot wait", "[context]")
+{
+    const switcher_kind way = any_way();
+    executor executor(ring_kind{"no ring", 0, 0});
+    tacet_task* self = nullptr;
+    std::vector<tacet_result> refused;
+    flow context(way.instance(), [&](flow&) { refused = {tacet_yield(self), tacet_sleep(self, 1)}; });
+    const auto resume = [&](tacet_task* task) -> tacet_result {
+        self = task;
+        return context.resume();
+    };
+    task stepping(GENERATE(from_range(suspending_switchers())),
+                  {resume, [](tacet_task* task) { return tacet_yield(task); }});
+    stepping.attach(executor);
+    CHECK(executor.run_until_idle() > 0);
+    CHECK(refused == std::vector<tacet_result>{-ENOTSUP, -ENOTSUP});
+    CHECK(stepping.results() == std::vector<tacet_result>{TACET_CONTEXT_FINISHED, 0});
+}
+
+TEST_CASE("a context on the stack that tasks may need cannot run their executor", "[context]")
+{
+    executor executor(ring_kind{"no ring", 0, 0});
+    task waiting(switcher_kind{"copying", tacet_switcher_copying},
+                 {[](tacet_task* task) { return tacet_yield(task); },
+                  [](tacet_task* task) { return tacet_yield(task); }});
+    waiting.attach(executor);
+    CHECK(tacet_executor_run(executor, 1, nullptr) == 1);
+    tacet_result ran = 0;
+    flow context(tacet_switcher_copying(), [&](flow&) { ran = tacet_executor_run(executor, 1, nullptr); });
+    CHECK(context.resume() == TACET_CONTEXT_FINISHED);
+    CHECK(ran == -EDEADLK);
+    CHECK(executor.run_until_idle() == 2);
+}
+
 TEST_CASE("a kind of the user's own is called for each thing that happens to its contexts", "[context]")
 {
     const own_kind_calls before = calls_of_own_kind();

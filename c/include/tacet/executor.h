@@ -54,7 +54,8 @@ TACET_EXPORT tacet_result tacet_executor_destroy(struct tacet_executor *executor
 /*
  * Runs tasks and callbacks: items_max at most (an item is one resumption or one callback), for timeout at most (NULL:
  * without end; {0, 0}: what can be done without waiting), or until idle. Returns the number of items done; -ETIME if the
- * time went by without any; -EINVAL; -EDEADLK: called from one of its tasks; or a negative errno of the ring.
+ * time went by without any; -EINVAL; -EDEADLK: called from one of its tasks, or from a `copying`
+ * context where a ready task belongs on the same execution stack; or a negative errno of the ring.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_executor_run(struct tacet_executor *executor, int64_t items_max,
                                                              const struct timespec *timeout);

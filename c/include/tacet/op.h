@@ -17,7 +17,8 @@
  * -EPERM (the child of a fork), -ENOTSUP (the executor has no ring), -EOPNOTSUPP (the kernel lacks the operation),
  * -ENOMEM (the kernel has refused submissions for a second with nothing in flight; no memory for what a task keeps of the
  * ops that it starts, at the first of them), -ECANCELED (the executor is being destroyed). To the suspending forms come -ECANCELED (a cancel of the task was delivered; they are CANCELLATION POINTs,
- * all but close) and -ENOTSUP (from a `none` task).
+ * all but close) and -ENOTSUP (from a `none` task, or inside of a context that
+ * the task has resumed).
  */
 #ifndef TACET_OP_H
 #define TACET_OP_H

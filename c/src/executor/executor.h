@@ -20,6 +20,7 @@ struct executor {
     bool running;              /* inside run */
     bool closing;              /* being destroyed: nothing is started any more */
     bool stopping;             /* the present run is to return */
+    bool deadlocked;           /* because a task cannot go on before it has */
     uint64_t refused_since_ns; /* since when the kernel takes nothing while nothing is in flight; 0: it does */
     uint64_t submitted_when_refused;
     uint64_t control_words; /* of the floating-point unit, as the present run found them */
@@ -63,6 +64,9 @@ const struct executor *executor_first_here(void);
  * in flight, the queued operations end with -ENOMEM. 0, or an error of the ring that trying again does not mend.
  */
 tacet_result executor_enter(struct executor *executor, unsigned wait_nr, uint64_t timeout_ns);
+
+/* The present run is to return -EDEADLK: its caller occupies what the running task needs. */
+void executor_deadlock(struct executor *executor);
 
 /* The exited task is destroyed as soon as the run loop has the processor. */
 void executor_bury(struct executor *executor, struct tacet_task *task);

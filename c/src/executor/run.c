@@ -258,6 +258,7 @@ tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max
         run.deadline_ns = clock_add(executor->ring.ops->now(), clock_duration(timeout));
     executor->running = true;
     executor->stopping = false;
+    executor->deadlocked = false;
     /* The caller may be handling an exception: what runs in here has exceptions of its own. */
     struct exceptions callers = exceptions_take(thread_state.exceptions);
     struct tacet_context *callers_context = thread_state.context; /* nor does a context run in a task */
@@ -271,7 +272,15 @@ tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max
     int64_t done = items_max - run.items_left;
     if (r < 0)
         return r;
+    if (TACET_UNLIKELY(executor->deadlocked))
+        return -EDEADLK;
     return done == 0 && !run.idle && !executor->stopping ? -ETIME : done;
+}
+
+void executor_deadlock(struct executor *executor)
+{
+    executor->deadlocked = true;
+    tacet_executor_stop(&executor->shared);
 }
 
 void tacet_executor_stop(struct tacet_executor *shared)

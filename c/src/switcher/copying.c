@@ -312,10 +312,19 @@ static __attribute__((noreturn)) void leave(struct tacet_context *context)
     switch_exit(&stack->words, context);
 }
 
+/* No memory to move the one that is in its place: later. A context that calls run is in its place: not before run returns. */
+static TACET_COLD void try_later(struct tacet_task *task, tacet_result r)
+{
+    tacet_task_requeue(task);
+    if (r == -EBUSY)
+        executor_deadlock(executor_of(tacet_task_executor(task)));
+}
+
 static TACET_NOINLINE void run_eagerly(struct tacet_task *task)
 {
-    if (resume(&c_task_of(task)->context, task->result) < 0)
-        tacet_task_requeue(task);
+    tacet_result r = resume(&c_task_of(task)->context, task->result);
+    if (TACET_UNLIKELY(r < 0))
+        try_later(task, r);
 }
 
 /* tacet_stackful_run() without its indirect calls; see asm.c. */
@@ -328,8 +337,9 @@ static void run(struct tacet_runnable *runnable)
         run_eagerly(task);
         return;
     }
-    if (TACET_UNLIKELY(take_place(context) < 0)) {
-        tacet_task_requeue(task);
+    tacet_result r = take_place(context);
+    if (TACET_UNLIKELY(r < 0)) {
+        try_later(task, r);
         return;
     }
     copying_stack(context)->running = true;

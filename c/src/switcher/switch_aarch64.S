@@ -173,6 +173,8 @@
 /* The first frame of a context: x19 the context, x20 its entry. Nobody called it: the unwinder stops here. */
     begin switch_first
     .cfi_undefined x30
+    nop /* unwinders look for the instruction before a return address */
+switch_first_begin:
     BTI_JC
     mov x29, xzr
     mov x0, x19
@@ -195,7 +197,7 @@
     stp xzr, xzr, [x0, #48]
     stp xzr, xzr, [x0, #64]
     stp xzr, xzr, [x0, #80]
-    adr x9, switch_first
+    adr x9, switch_first_begin
     stp xzr, x9, [x0, #96]
     stp xzr, xzr, [x0, #112]
     stp xzr, xzr, [x0, #128]

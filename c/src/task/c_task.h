@@ -9,6 +9,7 @@
 #define TASK_C_TASK_H
 
 #include "executor/executor.h"
+#include "switcher/thread.h"
 
 #include <tacet/op.h>
 #include <tacet/switcher_interface.h>
@@ -49,6 +50,8 @@ static inline tacet_result call_check_may_suspend(const struct tacet_task *task)
     if (TACET_UNLIKELY(!executor_is_mine(executor_of(tacet_task_executor(task)))))
         return -EPERM;
     if (TACET_UNLIKELY(tacet_task_ops(task)->flags & (TACET_SWITCHER_CANNOT_SUSPEND | TACET_SWITCHER_FOREIGN)))
+        return -ENOTSUP;
+    if (TACET_UNLIKELY(thread_state.context != NULL)) /* the task resumed it: this is not the task's stack */
         return -ENOTSUP;
     if (TACET_UNLIKELY(tacet_task_ops(task)->reserve != NULL))
         return tacet_task_ops(task)->reserve(&c_task_of(task)->context);

@@ -14,7 +14,7 @@ static const tacet_switcher_ops& wrapped = tacet_asm_ops;
 static const tacet_switcher_ops& wrapped = tacet_setjmp_ops;
 #endif
 
-static own_kind_calls own_calls;
+static thread_local own_kind_calls own_calls; /* of what happens on this thread */
 
 __attribute__((noreturn)) static void exit_own(tacet_context* context)
 {

@@ -14,7 +14,7 @@
  * thread-local variables across a suspension. Contexts may resume contexts; one that runs cannot be resumed. The
  * floating-point control words, errno and the exceptions of the C++ runtime go with the context; the signal mask does not.
  *
- * One that never suspends runs as a plain call: nothing is copied or allocated for it. Tasks of an executor have contexts
+ * One that never suspends runs as a plain call: nothing of its own is copied or allocated. Tasks of an executor have contexts
  * too, but those are the executor's: in a task, tacet_context_self() is NULL.
  */
 #ifndef TACET_CONTEXT_H
@@ -33,7 +33,7 @@ enum tacet_context_state {
     TACET_CONTEXT_UNPREPARED = 3,
 };
 
-/* Layout is not API. What the words hold is the switcher's business; see switcher_interface.h. */
+/* Layout is not API, and another under AddressSanitizer and ThreadSanitizer. What the words hold is the switcher's business; see switcher_interface.h. */
 struct tacet_context {
     void *stack_pointer;
     void *resumer_stack_pointer;
@@ -84,13 +84,14 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_context_resume(struct tacet_cont
  */
 TACET_EXPORT tacet_result tacet_context_suspend(struct tacet_context *self, int64_t *value);
 
-/* Finishes the running context here. Its frames are left as they stand: no destructor of theirs runs. */
+/* Finishes the context self, which must be the one that runs. Its frames are left as they stand: no destructor of theirs runs. */
 TACET_EXPORT __attribute__((noreturn)) void tacet_context_exit(struct tacet_context *self);
 
 /* The context that runs on this thread, the innermost one if it was resumed by another; NULL outside of contexts. */
 TACET_EXPORT struct tacet_context *tacet_context_self(void);
 
-/* Gives back what create took; where it is suspended it is forgotten. -EBUSY: it is running. NULL is fine. */
+/* Gives back what create took; where it is suspended it is forgotten. -EBUSY: it is running. NULL, one that could not be
+ * created, and a second time are fine. */
 TACET_EXPORT tacet_result tacet_context_destroy(struct tacet_context *context);
 
 #ifdef __cplusplus

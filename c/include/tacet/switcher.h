@@ -45,6 +45,8 @@ TACET_EXPORT struct tacet_switcher *tacet_switcher_asm(void);
  * While a task is away, its stack's memory is another's: what others follow must not point there. Arguments of suspending
  * operations may: they are copied, up to bounce_bytes_max for one operation; beyond it is -EFAULT, with a message that
  * names the operation. So is an op, a semaphore or an argument of X_start() that lies there.
+ *
+ * A task for whose execution stack there is no memory ends with -ENOMEM before it has begun, with a message.
  */
 TACET_EXPORT struct tacet_switcher *tacet_switcher_copying(void);
 

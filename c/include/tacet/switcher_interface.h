@@ -33,9 +33,6 @@ enum tacet_switcher_flags {
     TACET_SWITCHER_FOREIGN = 1 << 3,
 };
 
-/* For the flags of a context: it is a task's. The other bits are the kind's own. */
-#define TACET_CONTEXT_OF_TASK 0x80
-
 struct tacet_switcher_ops {
     struct tacet_runnable_kind kind; /* first: what the tasks' runnables point to, and by it a task finds its table */
     const char *name;

@@ -287,7 +287,9 @@ static tacet_result end(struct bounce *bounce, tacet_result result)
 
 void bounce_forget(struct executor *executor, const struct tacet_task *task)
 {
-    for (struct tacet_list_node *node = executor->bounces.next; node != &executor->bounces; node = node->next) {
+    if (!(tacet_task_ops(task)->flags & TACET_SWITCHER_STACK_NOT_STABLE))
+        return;
+    for (struct tacet_list_node *node = executor->bounces.prev; node != &executor->bounces; node = node->prev) {
         struct bounce *bounce = TACET_CONTAINER_OF(node, struct bounce, node);
         if (bounce->context == &c_task_of(task)->context) {
             list_remove(&bounce->node);

@@ -54,7 +54,8 @@ tacet_result tacet_file_close_start(struct tacet_op *op, struct tacet_task *task
     if (r < 0)
         return r;
     r = tacet_op_start(op, task, IORING_OP_CLOSE, sqe, tacet_prepare_close(sqe, file->fd));
-    file->fd = -1;
+    if (r == 0)
+        file->fd = -1;
     return r;
 }
 

@@ -13,14 +13,16 @@ tacet_result tacet_context_create(struct tacet_context *context, struct tacet_sw
     context->switcher = switcher;
     context->state = TACET_CONTEXT_UNPREPARED;
     tacet_result r = switcher->ops->create(context, stack_bytes);
-    if (r == 0)
+    if (r < 0)
+        context->switcher = NULL;
+    else
         switcher_use(switcher);
     return r;
 }
 
 tacet_result tacet_context_prepare(struct tacet_context *context, tacet_context_entry *entry)
 {
-    if (context == NULL || entry == NULL)
+    if (context == NULL || entry == NULL || context->switcher == NULL)
         return -EINVAL;
     if (context->state == TACET_CONTEXT_RUNNING)
         return -EBUSY;
@@ -63,7 +65,8 @@ tacet_result tacet_context_suspend(struct tacet_context *self, int64_t *value)
 
 void tacet_context_exit(struct tacet_context *self)
 {
-    TACET_ASSERT(self != NULL && self == thread_state.context);
+    if (self == NULL || self != thread_state.context) /* there is nowhere to go, and no error to return */
+        tacet_assertion_failed("tacet_context_exit() is called by the context that runs", __FILE__, __LINE__);
     self->switcher->ops->exit(self);
 }
 
@@ -74,12 +77,14 @@ struct tacet_context *tacet_context_self(void)
 
 tacet_result tacet_context_destroy(struct tacet_context *context)
 {
-    if (context == NULL)
+    if (context == NULL || context->switcher == NULL)
         return 0;
     if (context->state == TACET_CONTEXT_RUNNING)
         return -EBUSY;
     struct tacet_switcher *switcher = context->switcher;
     switcher->ops->destroy(context);
     switcher_release(switcher);
+    context->switcher = NULL;
+    context->state = TACET_CONTEXT_UNPREPARED;
     return 0;
 }

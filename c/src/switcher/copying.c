@@ -16,6 +16,7 @@
  */
 #include "switcher/copying.h"
 
+#include "executor/report.h"
 #include "switcher/copy.h"
 #include "switcher/switch.h"
 #include "switcher/switcher.h"
@@ -296,7 +297,8 @@ static TACET_COLD void learn(struct execution_stack *stack, size_t slack)
 static int64_t suspend(struct tacet_context *context)
 {
     struct execution_stack *stack = copying_stack(context);
-    size_t slack = (size_t)(stack->reserved_at - ((char *)__builtin_dwarf_cfa() - SWITCH_FRAME_BYTES));
+    ptrdiff_t deeper = stack->reserved_at - ((char *)__builtin_dwarf_cfa() - SWITCH_FRAME_BYTES);
+    size_t slack = deeper > 0 ? (size_t)deeper : 0;
     if (TACET_UNLIKELY(slack > stack->slack || !stack->slack_known))
         learn(stack, slack);
     stack->running = false;
@@ -312,19 +314,29 @@ static __attribute__((noreturn)) void leave(struct tacet_context *context)
     switch_exit(&stack->words, context);
 }
 
-/* No memory to move the one that is in its place: later. A context that calls run is in its place: not before run returns. */
-static TACET_COLD void try_later(struct tacet_task *task, tacet_result r)
+/*
+ * It has not begun: it ends. There is no memory to move the one that is in its place: later. A context that calls run is in
+ * its place: not before run returns.
+ */
+static TACET_COLD void cannot_run(struct tacet_task *task, tacet_result r)
 {
+    struct executor *executor = executor_of(tacet_task_executor(task));
+    if (copying_stack(&c_task_of(task)->context) == NULL) {
+        executor_report(executor, "task \"%s\": no memory for the stack that it was to run on", tacet_task_name(task));
+        tacet_task_exit(task, r);
+        task_settle(c_task_of(task));
+        return;
+    }
     tacet_task_requeue(task);
     if (r == -EBUSY)
-        executor_deadlock(executor_of(tacet_task_executor(task)));
+        executor_deadlock(executor);
 }
 
 static TACET_NOINLINE void run_eagerly(struct tacet_task *task)
 {
     tacet_result r = resume(&c_task_of(task)->context, task->result);
     if (TACET_UNLIKELY(r < 0))
-        try_later(task, r);
+        cannot_run(task, r);
 }
 
 /* tacet_stackful_run() without its indirect calls; see asm.c. */
@@ -339,7 +351,7 @@ static void run(struct tacet_runnable *runnable)
     }
     tacet_result r = take_place(context);
     if (TACET_UNLIKELY(r < 0)) {
-        try_later(task, r);
+        cannot_run(task, r);
         return;
     }
     copying_stack(context)->running = true;

@@ -17,7 +17,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -86,7 +85,7 @@ static struct stack stack_of(const struct tacet_context *context)
 static bool has_overflowed(const struct tacet_context *context, const char *address)
 {
     struct stack stack = stack_of(context);
-    return stack.base != NULL && address >= stack.base - STACK_GUARD_BYTES && address < stack.base;
+    return stack.base != NULL && address >= stack.base - stack_guard_bytes() && address < stack.base;
 }
 
 /* A context may run an executor, and a task may resume contexts: all that may be running are asked. */

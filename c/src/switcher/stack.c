@@ -6,8 +6,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
@@ -28,6 +28,17 @@ static size_t class_bytes(unsigned index)
     return (size_t)1 << (STACK_CLASS_MIN + index);
 }
 
+size_t stack_guard_bytes(void)
+{
+    static size_t page; /* always the same, whoever writes it */
+    size_t bytes = __atomic_load_n(&page, __ATOMIC_RELAXED);
+    if (TACET_UNLIKELY(bytes == 0)) {
+        bytes = (size_t)sysconf(_SC_PAGESIZE);
+        __atomic_store_n(&page, bytes, __ATOMIC_RELAXED);
+    }
+    return bytes;
+}
+
 /* The smallest that holds so many bytes. */
 static unsigned class_of(size_t bytes)
 {
@@ -43,8 +54,8 @@ static TACET_COLD tacet_result refuse(struct stack_pool *pool, enum stack_refusa
 /* A guard needs no mapping of its own where the kernel has guard regions; else each splits the mapping in two. */
 static bool install_guard(char *page)
 {
-    return madvise(page, STACK_GUARD_BYTES, MADV_GUARD_INSTALL) == 0 ||
-           mprotect(page, STACK_GUARD_BYTES, PROT_NONE) == 0;
+    return madvise(page, stack_guard_bytes(), MADV_GUARD_INSTALL) == 0 ||
+           mprotect(page, stack_guard_bytes(), PROT_NONE) == 0;
 }
 
 /* Room for all the stacks of a class, so that giving one back cannot fail. */
@@ -104,7 +115,7 @@ static tacet_result add_mapping(struct stack_pool *pool, struct stack_class *cla
 static tacet_result carve(struct stack_pool *pool, unsigned index, struct stack *stack)
 {
     struct stack_class *class = &pool->classes[index];
-    size_t slot_bytes = STACK_GUARD_BYTES + class_bytes(index);
+    size_t slot_bytes = stack_guard_bytes() + class_bytes(index);
     if (class->carve_next == class->carve_end) {
         tacet_result r = add_mapping(pool, class, slot_bytes);
         if (r < 0)
@@ -112,7 +123,7 @@ static tacet_result carve(struct stack_pool *pool, unsigned index, struct stack 
     }
     if (!install_guard(class->carve_next))
         return refuse(pool, STACK_WITHOUT_GUARD);
-    *stack = (struct stack){class->carve_next + STACK_GUARD_BYTES, class_bytes(index)};
+    *stack = (struct stack){class->carve_next + stack_guard_bytes(), class_bytes(index)};
     class->carve_next += slot_bytes;
     if (class->mapping->valgrind_ids != NULL)
         class->mapping->valgrind_ids[class->mapping->valgrind_count++] = valgrind_register(stack->base, stack->bytes);
@@ -158,6 +169,8 @@ tacet_result stack_take(struct stack_pool *pool, const struct tacet_switcher_opt
 {
     if (bytes == 0)
         bytes = options->stack_bytes;
+    if (bytes < stack_guard_bytes()) /* slots are whole pages */
+        bytes = stack_guard_bytes();
     if (bytes > STACK_BYTES_MAX)
         return refuse_too_large(pool);
     return TACET_LIKELY(options->allocate == NULL) ? take_pooled(pool, stack, bytes)
@@ -173,10 +186,11 @@ void stack_give(struct stack_pool *pool, const struct tacet_switcher_options *op
     struct stack_class *class = &pool->classes[class_of(stack->bytes)];
     stack_free given = (stack_free)stack->base;
     pthread_mutex_lock(&pool->mutex);
-    if (pool->free_bytes + stack->bytes <= options->pooled_bytes_max)
-        pool->free_bytes += stack->bytes;
-    else if (madvise(stack->base, stack->bytes, MADV_DONTNEED) == 0)
+    if (pool->free_bytes + stack->bytes > options->pooled_bytes_max &&
+        madvise(stack->base, stack->bytes, MADV_DONTNEED) == 0)
         given |= GIVEN_BACK;
+    else
+        pool->free_bytes += stack->bytes;
     class->free[class->free_count++] = given;
     pthread_mutex_unlock(&pool->mutex);
 }

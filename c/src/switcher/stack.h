@@ -17,8 +17,10 @@
 /* Usable bytes 2^STACK_CLASS_MIN .. 2^(STACK_CLASS_MIN + STACK_CLASSES - 1): 16 KiB to 256 MiB. */
 #define STACK_CLASS_MIN 14
 #define STACK_CLASSES 15
-#define STACK_GUARD_BYTES ((size_t)4096)
 #define STACK_BYTES_MAX ((size_t)1 << (STACK_CLASS_MIN + STACK_CLASSES - 1))
+
+/* Of a guard: a page, which on AArch64 may have 64 KiB. */
+size_t stack_guard_bytes(void);
 
 /* The usable bytes are [base, base + bytes); the page below base is the guard. */
 struct stack {

@@ -136,7 +136,8 @@
     mov sp, x9
     ldr w10, [sp, #8]
     str w10, [x3]
-    restore_control_word x2
+    mrs x11, fpcr /* it need not be the resumer's, x2: others may have run since that was read */
+    restore_control_word x11
     mov x0, x1
     restore_registers
     jump_back

@@ -122,12 +122,12 @@ void switcher_release(struct tacet_switcher *switcher)
     __atomic_fetch_sub(&switcher->users, 1, __ATOMIC_RELEASE);
 }
 
-/* A task that nobody owns any more is destroyed when its stack has been left. */
+/* A task that nobody owns any more is destroyed when its stack has been left; with ops in flight the last of them does it. */
 static TACET_NOINLINE void end_task(struct c_task *task, tacet_result result)
 {
     struct executor *executor = executor_of(tacet_task_executor(&task->task));
     tacet_task_exit(&task->task, result);
-    if (TACET_UNLIKELY(task->task.flags & TACET_TASK_RELEASED))
+    if (TACET_UNLIKELY(task->task.flags & TACET_TASK_RELEASED) && !task_has_ops_in_flight(&task->task))
         executor_bury(executor, &task->task);
 }
 

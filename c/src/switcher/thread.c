@@ -12,7 +12,7 @@ void **__cxa_get_globals(void) __attribute__((weak));
 
 void thread_enter_first(void)
 {
-    static void *no_runtime[2]; /* zeros that nobody changes */
+    static _Thread_local void *no_runtime[2]; /* zeros, always */
     thread_state.errno_location = &errno;
     overflow_enter_thread();
     thread_state.exceptions = __cxa_get_globals != NULL ? __cxa_get_globals() : no_runtime;

@@ -40,6 +40,11 @@ static inline struct task_extra *task_extra_of(const struct tacet_task *task)
     return (struct task_extra *)task->extra;
 }
 
+static inline bool task_has_ops_in_flight(const struct tacet_task *task)
+{
+    return task->extra != NULL && task->extra->ops_initiated > 0;
+}
+
 TACET_COLD tacet_result call_refuse_not_running(const struct tacet_task *task);
 
 /* 0 if the task, which must be the running one, may suspend here. */

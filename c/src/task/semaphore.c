@@ -55,9 +55,9 @@ void semaphore_cancel_wait(struct tacet_task *task)
 
 tacet_result tacet_semaphore_acquire(struct tacet_task *task, struct tacet_semaphore *semaphore)
 {
-    if (semaphore == NULL)
+    if (semaphore == NULL || task == NULL)
         return -EINVAL;
-    if (task == NULL || !(task->attention & TACET_TASK_CANCEL_PENDING)) {
+    if (!(task->attention & TACET_TASK_CANCEL_PENDING)) {
         if (tacet_semaphore_take(semaphore))
             return 0;
     }

@@ -56,7 +56,6 @@ tacet_result tacet_task_create(struct tacet_task **task, struct tacet_switcher *
     c_task->context.switcher = switcher;
     tacet_result r = keep_options(&c_task->task, options);
     if (r == 0 && switcher->ops->create != NULL) {
-        c_task->context.flags = TACET_CONTEXT_OF_TASK;
         r = switcher->ops->create(&c_task->context, options->stack_bytes);
     }
     if (r < 0) {
@@ -75,18 +74,13 @@ static bool is_attached(const struct tacet_task *task)
 }
 
 /* An operation of its own that is still in flight needs the task. */
-static bool has_ops_in_flight(const struct tacet_task *task)
-{
-    return task->extra != NULL && task->extra->ops_initiated > 0;
-}
-
 tacet_result tacet_task_destroy(struct tacet_task *task)
 {
     if (task == NULL)
         return 0;
     if (tacet_task_ops(task)->flags & TACET_SWITCHER_FOREIGN)
         return -EINVAL;
-    if (is_attached(task) || has_ops_in_flight(task))
+    if (is_attached(task) || task_has_ops_in_flight(task))
         return -EBUSY;
     struct c_task *c_task = c_task_of(task);
     if (tacet_task_ops(task)->destroy != NULL)
@@ -159,7 +153,7 @@ static inline tacet_result check_attach(const struct tacet_executor *executor, c
         return -EINVAL;
     if (!executor_is_mine(executor_of(executor)))
         return -EPERM;
-    if (is_attached(task) || has_ops_in_flight(task))
+    if (is_attached(task) || task_has_ops_in_flight(task))
         return -EBUSY;
     if (!(tacet_task_ops(task)->flags & TACET_SWITCHER_FOREIGN) && c_task_of(task)->body == NULL)
         return -EINVAL;
@@ -280,7 +274,8 @@ void tacet_task_exit(struct tacet_task *task, tacet_result result)
 /* An open that has completed, whose task will not be resumed to take the descriptor. */
 static void discard_awaited(struct tacet_task *task)
 {
-    if (task->request.attention & TACET_OP_DESCRIPTOR && task->request.opcode == IORING_OP_OPENAT2)
+    if (task->request.attention & TACET_OP_DESCRIPTOR && task->request.opcode == IORING_OP_OPENAT2 &&
+        task->request.state == TACET_OP_IDLE)
         close(task->request.closes);
     task->request.attention = 0;
 }

@@ -99,12 +99,13 @@ static bool waited_in_vain(struct tacet_task *task)
 /* What next_completed comes to without waiting; TACET_PENDING: it must wait. */
 static tacet_result next_without_wait(struct tacet_task *task, struct tacet_op **op, uint64_t timeout_ns)
 {
+    bool in_vain = waited_in_vain(task);
     *op = NULL;
     if (task->extra != NULL && task->extra->completed != NULL) {
         *op = reap(task, task->extra->completed);
         return 1;
     }
-    if (waited_in_vain(task))
+    if (in_vain)
         return -ETIME;
     if (task->extra == NULL || task->extra->ops_initiated == 0)
         return 0;

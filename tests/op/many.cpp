@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -354,4 +355,58 @@ TEST_CASE("a cancel can be queued when the user's room in the ring is used up", 
     CHECK(executor.run_until_idle() == 312);
     CHECK(ended == 312);
     CHECK(executor.stats().in_flight == 0);
+}
+
+TEST_CASE("a wait that timed out while an op completed says nothing of it to the next wait", "[many]")
+{
+    executor executor(ring_kind{"no ring", 0, 0});
+    tacet_op early = {}, late = {};
+    tacet_op* done[2] = {};
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
+    const auto start = [&](tacet_task* self) -> tacet_result {
+        return tacet_sleep_start(&early, self, 2'000'000) + tacet_sleep_start(&late, self, 60'000'000);
+    };
+    const auto first = [&](tacet_task* self) { return tacet_task_next_completed(self, &done[0], 1'000'000); };
+    const auto second = [&](tacet_task* self) { return tacet_task_next_completed(self, &done[1], TACET_FOREVER); };
+    task waits(switcher_kind{"setjmp", tacet_switcher_setjmp}, {start, first, second});
+    task computes(switcher_kind{"none", tacet_switcher_none}, {[&](tacet_task*) -> tacet_result {
+                      while (std::chrono::steady_clock::now() < deadline)
+                          continue;
+                      return 0;
+                  }});
+    waits.attach(executor);
+    computes.attach(executor);
+    CHECK(executor.run_until_idle() > 0);
+    CHECK(waits.results() == std::vector<tacet_result>{0, 1, 1});
+    CHECK(done[0] == &early);
+    CHECK(done[1] == &late);
+}
+
+TEST_CASE("a released task with an op in flight is destroyed once", "[many]")
+{
+    static int destroyed;
+    destroyed = 0;
+    executor executor;
+    support::pipe pipe;
+    static char byte; /* outlives the task's stack */
+    static tacet_op op;
+    op = {};
+    const tacet_file reader = pipe.reader();
+    tacet_task_options options = {};
+    options.destroy_arg = [](void*) { destroyed++; };
+    tacet_task* released = nullptr;
+    REQUIRE(tacet_task_create(&released, tacet_switcher_setjmp(), &options) == 0);
+    tacet_task_set_body(
+        released,
+        [](tacet_task* self, void* file) -> tacet_result {
+            const tacet_result r = tacet_file_read_start(&op, self, static_cast<const tacet_file*>(file), &byte, 1, 0);
+            tacet_task_release(self);
+            return r;
+        },
+        const_cast<tacet_file*>(&reader));
+    REQUIRE(tacet_task_attach(executor, released) == 0);
+    CHECK(executor.run_until([&] { return op.request.state == TACET_OP_IN_FLIGHT; }));
+    pipe.write("x");
+    CHECK(executor.run_until_idle() >= 0);
+    CHECK(destroyed == 1);
 }

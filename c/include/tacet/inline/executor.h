@@ -37,7 +37,7 @@ struct tacet_executor {
     struct tacet_runnable *current;
     uint32_t attached[TACET_PRIORITY_COUNT];
     bool accounting;
-    bool has_moving_stacks; /* it has had tasks of the copying switcher */
+    bool has_moving_stacks;       /* it has had tasks of the copying switcher */
     struct tacet_list_node tasks; /* all attached ones */
     void *layer;                  /* a layer above may keep here what its tasks have in common */
 };

@@ -143,12 +143,22 @@ static unsigned stack_bits(size_t bytes)
 
 /* --- In and out --- */
 
+static TACET_COLD void learn(struct execution_stack *stack, size_t slack)
+{
+    TACET_ASSERT(slack <= stack->memory.bytes && "every suspension follows a reserve()");
+    if (!stack->slack_known || slack > stack->slack)
+        stack->slack = slack;
+    stack->slack_known = true;
+}
+
 /* On the resumer's stack. Nothing is lost where it fails: the owner stays. */
 static inline tacet_result evict(struct execution_stack *stack)
 {
     struct tacet_context *owner = stack->owner;
     char *from = stack->words.stack_pointer;
-    size_t live_bytes = (size_t)(stack->top - from);
+    size_t live_bytes = (size_t)(stack->top - from), slack = (size_t)(stack->reserved_at - from);
+    if (TACET_UNLIKELY(slack > stack->slack || !stack->slack_known))
+        learn(stack, slack);
     tacet_result r = require_buffer(owner, live_bytes);
     if (TACET_UNLIKELY(r < 0))
         return r;
@@ -276,7 +286,7 @@ static tacet_result resume(struct tacet_context *context, int64_t value)
 }
 
 /*
- * How much deeper the switch will be than this call is known from the last ones. Where one turns out to be deeper still, and
+ * How much deeper the switch will be than this call is known from those whose stacks were copied. Where one turns out to be deeper still, and
  * memory is short just then, evict() fails: another that needs the room waits until there is memory or this one has gone.
  */
 static tacet_result reserve(struct tacet_context *context)
@@ -287,20 +297,9 @@ static tacet_result reserve(struct tacet_context *context)
     return require_buffer(context, (size_t)(stack->top - here) + stack->slack);
 }
 
-static TACET_COLD void learn(struct execution_stack *stack, size_t slack)
-{
-    if (!stack->slack_known || slack > stack->slack)
-        stack->slack = slack;
-    stack->slack_known = true;
-}
-
 static int64_t suspend(struct tacet_context *context)
 {
     struct execution_stack *stack = copying_stack(context);
-    ptrdiff_t deeper = stack->reserved_at - ((char *)__builtin_dwarf_cfa() - SWITCH_FRAME_BYTES);
-    size_t slack = deeper > 0 ? (size_t)deeper : 0;
-    if (TACET_UNLIKELY(slack > stack->slack || !stack->slack_known))
-        learn(stack, slack);
     stack->running = false;
     return switch_out(&stack->words, context);
 }

@@ -21,13 +21,6 @@ struct switch_words {
     void *resumer_stack_pointer;
 };
 
-/* How far below the call of switch_suspend() the saved stack pointer lies, the return address included. */
-#if defined(__x86_64__)
-#define SWITCH_FRAME_BYTES 72
-#elif defined(__aarch64__)
-#define SWITCH_FRAME_BYTES 176
-#endif
-
 /* control_words: the resumer's, to come back to. errno_location: of this thread; it receives the context's errno. */
 void switch_resume(struct switch_words *words, int64_t value, uint64_t control_words, int *errno_location);
 int64_t switch_suspend(struct switch_words *words, const int *errno_location);

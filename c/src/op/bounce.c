@@ -305,8 +305,7 @@ tacet_result call_await_bounced(struct tacet_task *task, unsigned opcode, struct
     tacet_result r = capture(&bounce, task, sqe);
     if (r < 0)
         return r;
-    call_commit(task, opcode, sqe);
-    task->request.attention |= (uint8_t)attention;
+    call_commit(task, opcode, sqe, attention);
     r = task_give_up(task);
     return bounce != NULL ? end(bounce, r) : r;
 }

@@ -77,12 +77,14 @@ static inline tacet_result call_begin(struct tacet_task *task, unsigned opcode, 
     return r < 0 ? r : tacet_op_begin(tacet_task_executor(task), opcode, sqe);
 }
 
-static inline void call_commit(struct tacet_task *task, unsigned opcode, struct io_uring_sqe *sqe)
+/* attention: bits of enum tacet_op_attention, for the request. */
+static inline void call_commit(struct tacet_task *task, unsigned opcode, struct io_uring_sqe *sqe, unsigned attention)
 {
     struct tacet_executor *executor = tacet_task_executor(task);
     tacet_task_commit_and_park(executor, task, opcode, sqe, opcode != IORING_OP_CLOSE);
     if (TACET_UNLIKELY(executor->accounting))
-        task->request.attention |= TACET_OP_ACCOUNTED;
+        attention |= TACET_OP_ACCOUNTED;
+    task->request.attention |= (uint8_t)attention;
 }
 
 /* Leaves the processor, in the way of the task's switcher. TACET_PENDING, or what the wait ended with. */
@@ -96,14 +98,12 @@ static inline tacet_result task_give_up(struct tacet_task *task)
 /* The same for a task whose stack moves: arguments that lie there are replaced by copies. See op/bounce.h. */
 tacet_result call_await_bounced(struct tacet_task *task, unsigned opcode, struct io_uring_sqe *sqe, unsigned attention);
 
-/* attention: bits of enum tacet_op_attention, for the request. */
 static inline tacet_result call_await_with(struct tacet_task *task, unsigned opcode, struct io_uring_sqe *sqe,
                                            unsigned attention)
 {
     if (TACET_UNLIKELY(tacet_task_ops(task)->flags & TACET_SWITCHER_STACK_NOT_STABLE))
         return call_await_bounced(task, opcode, sqe, attention);
-    call_commit(task, opcode, sqe);
-    task->request.attention |= (uint8_t)attention;
+    call_commit(task, opcode, sqe, attention);
     return task_give_up(task);
 }
 

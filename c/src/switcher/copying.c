@@ -135,12 +135,6 @@ static bool holds(const struct tacet_context *context, const void *address)
     return stack != NULL && (const char *)address >= stack->memory.base && (const char *)address < stack->top;
 }
 
-/* Of the smallest power of two that holds so many bytes. */
-static unsigned stack_bits(size_t bytes)
-{
-    return bytes <= 1 ? 0 : 64 - (unsigned)__builtin_clzll(bytes - 1);
-}
-
 /* --- In and out --- */
 
 static TACET_COLD void learn(struct execution_stack *stack, size_t slack)
@@ -286,8 +280,9 @@ static tacet_result resume(struct tacet_context *context, int64_t value)
 }
 
 /*
- * How much deeper the switch will be than this call is known from those whose stacks were copied. Where one turns out to be deeper still, and
- * memory is short just then, evict() fails: another that needs the room waits until there is memory or this one has gone.
+ * How much deeper the switch will be than this call is known from those whose stacks were copied. Where one turns out to
+ * be deeper still, and memory is short just then, evict() fails: another that needs the room waits until there is memory
+ * or this one has gone.
  */
 static tacet_result reserve(struct tacet_context *context)
 {

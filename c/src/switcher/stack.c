@@ -42,7 +42,7 @@ size_t stack_guard_bytes(void)
 /* The smallest that holds so many bytes. */
 static unsigned class_of(size_t bytes)
 {
-    return bytes <= class_bytes(0) ? 0 : 64 - (unsigned)__builtin_clzll(bytes - 1) - STACK_CLASS_MIN;
+    return bytes <= class_bytes(0) ? 0 : stack_bits(bytes) - STACK_CLASS_MIN;
 }
 
 static TACET_COLD tacet_result refuse(struct stack_pool *pool, enum stack_refusal why)

@@ -19,6 +19,12 @@
 #define STACK_CLASSES 15
 #define STACK_BYTES_MAX ((size_t)1 << (STACK_CLASS_MIN + STACK_CLASSES - 1))
 
+/* Of the smallest power of two that holds so many bytes: its binary logarithm. */
+static inline unsigned stack_bits(size_t bytes)
+{
+    return bytes <= 1 ? 0 : 64 - (unsigned)__builtin_clzll(bytes - 1);
+}
+
 /* Of a guard: a page, which on AArch64 may have 64 KiB. */
 size_t stack_guard_bytes(void);
 

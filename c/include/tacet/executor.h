@@ -1,8 +1,8 @@
 /*
- * An executor: one kernel thread's scheduler. Ready queue, ring, timers.
+ * An executor: one kernel thread's scheduler. Ready queue, ring, timers, inbox.
  *
  * It belongs to the thread that created it; from another every call returns -EPERM, unless marked THREAD-SAFE. In the
- * child of a fork every call returns -EPERM.
+ * child of a fork every call returns -EPERM. Other threads must be done with it before it is destroyed.
  */
 #ifndef TACET_EXECUTOR_H
 #define TACET_EXECUTOR_H
@@ -13,8 +13,6 @@
 extern "C" {
 #endif
 
-struct timespec;
-
 #define TACET_RING_ENTRIES_DEFAULT 256
 
 struct tacet_executor_options {
@@ -23,6 +21,7 @@ struct tacet_executor_options {
     unsigned timers_reserved; /* timers without further allocation; 0: 64 */
     bool accounting;          /* keep time accounts of tasks, ops and the executor */
     unsigned setup_flags_forbidden; /* IORING_SETUP_* never to be used, for diagnosis */
+    bool woken_by_eventfd;          /* not by ring messages, for diagnosis */
     char *message;                  /* where create explains a failure, may be NULL */
     size_t message_bytes;
 
@@ -41,27 +40,47 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_executor_create(struct tacet_exe
                                                                 const struct tacet_executor_options *options);
 
 /*
- * EXPENSIVE, may block: cancels every operation in flight and waits for their terminal completions. Callbacks are
+ * EXPENSIVE, may block: cancels every operation in flight and waits for their terminal completions, and for its tasks that
+ * are away at other executors, or busy on helper threads, to come back. Callbacks are
  * called with what their ops ended with. Tasks that have not exited are not resumed: they count as exited with
  * -ECANCELED (C++ coroutines are destroyed with all that they hold; a stack of its own is not unwound: to let tasks
  * clean up, cancel them and run, before). NULL is fine. -EBUSY: called from one of its tasks.
  */
 TACET_EXPORT tacet_result tacet_executor_destroy(struct tacet_executor *executor);
 
-/* For items_max: until nothing is ready, in flight or timed. Tasks that wait for each other may remain. */
+/*
+ * For items_max: until nothing is ready, in flight or timed, no task is away, and none waits for another thread. Tasks that
+ * wait for each other may remain.
+ */
 #define TACET_UNTIL_IDLE INT64_MAX
+
+/* The same without that end: what to do may come from other threads at any time. */
+#define TACET_UNTIL_STOPPED (INT64_MAX - 1)
 
 /*
  * Runs tasks and callbacks: items_max at most (an item is one resumption or one callback), for timeout at most (NULL:
- * without end; {0, 0}: what can be done without waiting), or until idle. Returns the number of items done; -ETIME if the
- * time went by without any; -EINVAL; -EDEADLK: called from one of its tasks, or from a `copying`
+ * without end; {0, 0}: what can be done without waiting), or until idle. Returns the number of items done, or what
+ * tacet_executor_wake() says; -ETIME if the time went by without any; -EINVAL; -EDEADLK: called from one of its tasks, or from a `copying`
  * context where a ready task belongs on the same execution stack; or a negative errno of the ring.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_executor_run(struct tacet_executor *executor, int64_t items_max,
                                                              const struct timespec *timeout);
 
+/* THREAD-SAFE: whether this is the thread that it belongs to. */
+TACET_EXPORT bool tacet_executor_is_here(const struct tacet_executor *executor);
+
+/* Nothing is ready, in flight or timed, and nothing can come from other threads: who waits now waits for ever. */
+TACET_EXPORT bool tacet_executor_is_idle(const struct tacet_executor *executor);
+
 /* From a task or a callback: run returns when that has given up the processor. */
 TACET_EXPORT void tacet_executor_stop(struct tacet_executor *executor);
+
+/*
+ * THREAD-SAFE, and safe in every handler of a signal: the run that is under way returns result as soon as the running task has given up the
+ * processor; if none is, the next one does, at once. Of several results the last. -EINVAL: NULL, TACET_PENDING; -EPERM: in a
+ * forked child.
+ */
+TACET_EXPORT tacet_result tacet_executor_wake(struct tacet_executor *executor, tacet_result result);
 
 /* Cancels every attached task. */
 TACET_EXPORT tacet_result tacet_executor_cancel_all(struct tacet_executor *executor);
@@ -79,6 +98,9 @@ struct tacet_executor_stats {
     uint64_t submissions_refused; /* times that it had no memory for them (EAGAIN, EBUSY) */
     uint64_t timers;              /* sleeping ops */
     uint64_t attached, pending_or_ready, running, suspended;
+    uint64_t external; /* suspended ones that wait for other threads, and those that are away */
+    uint64_t accepted; /* what has come from other threads */
+    uint64_t wakes;    /* times that it was woken for that, by a system call of theirs */
     uint64_t ticks_in_tasks, ticks_in_ring, ticks_asleep; /* 0 without time accounting */
 };
 

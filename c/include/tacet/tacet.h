@@ -6,6 +6,7 @@
 #include <tacet/context.h>
 #include <tacet/executor.h>
 #include <tacet/file.h>
+#include <tacet/handover.h>
 #include <tacet/op.h>
 #include <tacet/switcher.h>
 #include <tacet/sync.h>

@@ -3,7 +3,11 @@
  *
  * A task is the creator's until it is attached to an executor, which runs it until it exits; then it is the creator's
  * again, to be attached once more, read or destroyed. Everything here is for the executor's thread, but where it says
- * THREAD-SAFE, and before the task is attached.
+ * THREAD-SAFE, and before the task is attached. ASYNC-SIGNAL-SAFE: also from the handler of a signal that has interrupted
+ * another thread than the executor's. (Whatever it has interrupted: tacet_executor_wake(), tacet_executor_post().)
+ *
+ * Another thread knows that a task is its creator's again by tacet_task_join(), by its dispatcher, or by being told; not by
+ * tacet_task_has_exited().
  */
 #ifndef TACET_TASK_H
 #define TACET_TASK_H
@@ -14,6 +18,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct timespec;
 
 /*
  * What a task does. Its return value is the task's result. The body of a `stackless` task returns TACET_PENDING to be
@@ -34,7 +40,10 @@ struct tacet_task_options {
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_create(struct tacet_task **task, struct tacet_switcher *switcher,
                                                             const struct tacet_task_options *options);
 
-/* -EBUSY and nothing done unless the task is unattached or has exited: cancel it, run, destroy. NULL is fine. */
+/*
+ * -EBUSY and nothing done unless the task is unattached or has exited: cancel it, run, destroy. NULL is fine. On another
+ * thread than that of its last executor -EBUSY also means that a cancel sent to it has not arrived there yet.
+ */
 TACET_EXPORT tacet_result tacet_task_destroy(struct tacet_task *task);
 
 /*
@@ -56,8 +65,10 @@ TACET_EXPORT tacet_result tacet_task_set_priority(struct tacet_task *task, enum 
 
 /*
  * Hands the task to an executor, which starts it from its run loop, in order of attachment within a priority. A task
- * that failed to attach stays the caller's. -EINVAL: NULL, or no body; -EBUSY: attached already; -EPERM: not the
- * executor's thread; -ENOMEM: no memory for its time accounts; -ECANCELED: the executor is being destroyed.
+ * that failed to attach stays the caller's. THREAD-SAFE: an executor that sleeps is woken, one that runs is not disturbed;
+ * ASYNC-SIGNAL-SAFE, if the executor keeps no time accounts and the task has been with none that does. -EINVAL: NULL, or no
+ * body; -EBUSY: attached already, or as with tacet_task_destroy(); -EPERM: in a forked child; -ENOMEM: no memory for its
+ * time accounts; -ECANCELED: the executor is being destroyed.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_attach(struct tacet_executor *executor, struct tacet_task *task);
 
@@ -67,7 +78,12 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_attach_many(struct tacet_ex
 
 /*
  * Asks for the end of what the task waits for, now or at its next CANCELLATION POINT, which then returns -ECANCELED;
- * once. What it awaits may still succeed, and then does. 0; -EINVAL: NULL or unattached; -ESRCH: it has exited.
+ * once. What it awaits may still succeed, and then does. 0; -EINVAL: NULL or unattached; -ESRCH: it has exited; -EPERM: in a
+ * forked child.
+ *
+ * THREAD-SAFE and ASYNC-SIGNAL-SAFE: from another thread it is sent, and takes effect when the executor comes to it. The caller
+ * sees to it that the task is neither destroyed nor started anew, nor an executor destroyed where it may be, before this
+ * returns.
  */
 TACET_EXPORT tacet_result tacet_task_cancel(struct tacet_task *task);
 TACET_EXPORT bool tacet_task_cancel_requested(const struct tacet_task *task);
@@ -82,8 +98,19 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_wait(struct tacet_task *sel
 /* In a `stackless` body: the result of the task for which tacet_task_wait() returned TACET_PENDING. */
 TACET_EXPORT tacet_result tacet_task_waited_result(const struct tacet_task *self);
 
-/* For layers above C: the running task begins to wait for other, which has not exited. */
+/* For layers above C: the running task begins to wait for other, which has not exited. The refusals of tacet_task_wait();
+ * another executor's task may be waited for if it is away from the executor of self. */
+TACET_EXPORT tacet_result tacet_task_wait_check(const struct tacet_task *self, const struct tacet_task *other);
 TACET_EXPORT void tacet_task_wait_park(struct tacet_task *self, struct tacet_task *other);
+
+/*
+ * For threads that run no executor, or another one: blocks until the task, which somebody attached before, has exited and is
+ * its creator's again; *result (may be NULL) is its result. timeout NULL: without end. THREAD-SAFE. Its executor must be run
+ * meanwhile, and not be destroyed before this returns. 0; -ETIME; -EINVAL: NULL, unattached, a wrong timeout; -EAGAIN: it waits in a dispatcher; -EDEADLK: from the thread
+ * of its executor, while it has not exited; -EPERM: in a forked child; -ECANCELED: the executor is being destroyed.
+ */
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_join(struct tacet_task *task, tacet_result *result,
+                                                          const struct timespec *timeout);
 
 TACET_EXPORT bool tacet_task_has_exited(const struct tacet_task *task);
 

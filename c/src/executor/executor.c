@@ -3,12 +3,14 @@
 
 #include "base/clock.h"
 #include "base/list.h"
+#include "executor/signals.h"
 #include "op/op.h"
 #include "ring/completion.h"
 #include "ring/message.h"
 #include "switcher/thread.h"
 #include "task/c_task.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -79,6 +81,8 @@ static tacet_result open_executor(struct executor *executor, const struct tacet_
 {
     init_shared(&executor->shared, options);
     list_init(&executor->bounces);
+    list_init(&executor->away);
+    executor_init_bells(executor);
     tacet_result r = timers_init(&executor->timers, options->timers_reserved);
     if (r < 0) {
         message_set(options, "no memory for %u timers", options->timers_reserved);
@@ -86,6 +90,7 @@ static tacet_result open_executor(struct executor *executor, const struct tacet_
     }
     executor->ring.ops = options->ring_entries > 0 ? &uring_ops : &no_ring_ops;
     executor->ring.sq = &executor->shared.sq;
+    executor->ring.sleep_word = (uint32_t *)(void *)&executor->inbox.newest;
     r = executor->ring.ops->init(&executor->ring, options);
     if (r < 0) {
         timers_finish(&executor->timers);
@@ -141,6 +146,22 @@ tacet_result tacet_executor_cancel_all(struct tacet_executor *executor)
     return 0;
 }
 
+bool executor_is_idle(struct executor *executor)
+{
+    return tacet_ready_empty(&executor->shared.ready) && ring_in_flight(&executor->ring) == 0 &&
+           executor->timers.count == 0 && executor->shared.external == 0 && !inbox_has_news(&executor->inbox);
+}
+
+bool tacet_executor_is_here(const struct tacet_executor *executor)
+{
+    return executor != NULL && executor_is_mine(executor_of(executor));
+}
+
+bool tacet_executor_is_idle(const struct tacet_executor *executor)
+{
+    return executor != NULL && executor_is_mine(executor_of(executor)) && executor_is_idle(executor_of(executor));
+}
+
 /* Callbacks get what their ops ended with; tasks are not resumed any more. */
 static void run_callbacks(struct executor *executor)
 {
@@ -172,12 +193,48 @@ static void drain(struct executor *executor)
     }
 }
 
-/* Later ones first: what a task has spawned may refer to what it holds. */
-static void abandon_tasks(struct executor *executor)
+/*
+ * Later ones first: what a task has spawned may refer to what it holds. Those that are guests go home. One that still waits
+ * for another thread stays for now, and so do the earlier ones. true: none is left.
+ */
+static bool part_with_tasks(struct executor *executor)
 {
     struct tacet_list_node *tasks = &executor->shared.tasks;
-    while (!list_empty(tasks))
-        task_abandon(TACET_CONTAINER_OF(tasks->prev, struct tacet_task, attached_node));
+    while (!list_empty(tasks)) {
+        struct tacet_task *task = TACET_CONTAINER_OF(tasks->prev, struct tacet_task, attached_node);
+        if (task->flags & TACET_TASK_EXTERNAL)
+            return false;
+        if (task->extra != NULL && task->extra->home != NULL)
+            task_send_home(task);
+        else
+            task_abandon(task);
+    }
+    return true;
+}
+
+static void cancel_away(struct executor *executor)
+{
+    const struct tacet_list_node *away = &executor->away;
+    for (struct tacet_list_node *node = away->next; node != away; node = node->next) {
+        struct tacet_task_extra *extra = TACET_CONTAINER_OF(node, struct tacet_task_extra, away_node);
+        executor_signal(extra->task, SIGNAL_CANCEL);
+    }
+}
+
+/* Until nothing of it is anywhere. */
+static void come_to_rest(struct executor *executor)
+{
+    for (;;) {
+        executor_accept(executor);
+        tacet_executor_cancel_all(&executor->shared);
+        cancel_away(executor);
+        drain(executor);
+        bool parted = part_with_tasks(executor);
+        if (parted && list_empty(&executor->away) && !inbox_has_news(&executor->inbox))
+            return;
+        if (executor_sleep(executor, TACET_FOREVER) < 0)
+            sched_yield(); /* the ring is broken; the others still come */
+    }
 }
 
 tacet_result tacet_executor_destroy(struct tacet_executor *shared)
@@ -189,12 +246,12 @@ tacet_result tacet_executor_destroy(struct tacet_executor *shared)
         return -EPERM;
     if (executor->running)
         return -EBUSY;
-    executor->closing = executor->running = true; /* callbacks may neither run nor destroy it */
+    executor->running = true; /* callbacks may neither run nor destroy it */
+    __atomic_store_n(&executor->closing, true, __ATOMIC_RELAXED);
     shared->sq.limit = shared->sq.tail;
     executor->ring.sq_users = 0;
-    tacet_executor_cancel_all(shared);
-    drain(executor);
-    abandon_tasks(executor);
+    come_to_rest(executor);
+    executor_await_wakers(executor);
     executor->ring.ops->finish(&executor->ring);
     timers_finish(&executor->timers);
     forget_living(executor);
@@ -252,6 +309,9 @@ tacet_result tacet_executor_get_stats(const struct tacet_executor *shared, struc
         .pending_or_ready = ready,
         .running = running,
         .suspended = attached - ready - running,
+        .external = shared->external,
+        .accepted = executor->accepted,
+        .wakes = __atomic_load_n(&executor->wakes, __ATOMIC_RELAXED),
         .ticks_in_tasks = executor->ticks_in_tasks,
         .ticks_in_ring = executor->ticks_in_ring,
         .ticks_asleep = executor->ticks_asleep,

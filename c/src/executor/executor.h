@@ -6,21 +6,44 @@
 #ifndef EXECUTOR_EXECUTOR_H
 #define EXECUTOR_EXECUTOR_H
 
+#include "executor/inbox.h"
 #include "executor/timers.h"
 #include "ring/ring.h"
 
 #include <tacet/executor.h>
 
+/*
+ * Where an executor of a dispatcher gets tasks from that nobody has started. Owner thread only, but for what `hint` points to.
+ */
+struct executor_source {
+    /* Makes some tasks ready by task_start_submitted(), and says whether it did. Called whenever nothing is ready, before the
+     * executor sleeps, and once a round of the run loop anyway. */
+    bool (*refill)(struct executor_source *source);
+    const unsigned *hint;    /* a mask of levels for which there may be tasks */
+    uint64_t finished;       /* how many tasks with TACET_TASK_DISPATCHED have exited here */
+    uint64_t sleep_until_ns; /* it is to be asked again then; TACET_FOREVER */
+};
+
 struct executor {
     struct tacet_executor shared; /* first: see executor_of() */
     const void *owner;            /* identity of the thread that may use it */
-    struct executor *next_here;   /* in the list of the thread's living executors */
+    struct inbox inbox __attribute__((aligned(64)));
+    struct tacet_task *signalled; /* see signals.h */
+    tacet_result wake_result;     /* what the present run, or the next one, is to return; TACET_PENDING: nothing */
+    struct tacet_runnable signals_bell, wake_bell;           /* messages of its own */
+    struct executor *next_here __attribute__((aligned(64))); /* in the list of the thread's living executors */
+    struct executor_source *source;                          /* or NULL */
+    struct tacet_runnable *arrivals; /* taken from the inbox and still to be accepted, by `next` */
+    struct tacet_task *signals;      /* taken from the signalled ones and still to be delivered */
+    struct tacet_list_node away;     /* tasks of its own that are at other executors, by extra->away_node */
     struct ring ring;
     struct timers timers;
-    bool running;              /* inside run */
-    bool closing;              /* being destroyed: nothing is started any more */
-    bool stopping;             /* the present run is to return */
-    bool deadlocked;           /* because a task cannot go on before it has */
+    bool running;    /* inside run */
+    bool closing;    /* being destroyed: nothing is started any more */
+    bool stopping;   /* the present run is to return */
+    bool deadlocked; /* because a task cannot go on before it has */
+    bool woken;      /* woken_with is what it is to return */
+    tacet_result woken_with;
     uint64_t refused_since_ns; /* since when the kernel takes nothing while nothing is in flight; 0: it does */
     uint64_t submitted_when_refused;
     uint64_t control_words; /* of the floating-point unit, as the present run found them */
@@ -28,6 +51,8 @@ struct executor {
     struct tacet_runnable
         *buried; /* exited tasks, by `next`, that are to be destroyed when no stack of theirs is in use */
     uint64_t items;
+    uint64_t accepted;  /* from the inbox */
+    uint64_t wakes;     /* sent to it; atomic */
     uint64_t tick;      /* accounting: when the last resumption ended */
     uint64_t exit_tick; /* accounting: when the task that was just resumed exited, or 0 */
     uint64_t ticks_in_tasks, ticks_in_ring, ticks_asleep;
@@ -44,6 +69,12 @@ static inline struct executor *executor_of(const struct tacet_executor *shared)
 
 /* Its address tells threads apart, at the cost of an instruction. */
 extern _Thread_local char executor_thread_identity __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* Whether it may be reached from other threads: false in a forked child. */
+static inline bool executor_is_there(const struct executor *executor)
+{
+    return executor->owner != NULL;
+}
 
 /* Whether this thread is the executor's. False in a forked child. */
 static inline bool executor_is_mine(const struct executor *executor)
@@ -65,8 +96,29 @@ const struct executor *executor_first_here(void);
  */
 tacet_result executor_enter(struct executor *executor, unsigned wait_nr, uint64_t timeout_ns);
 
+/* Sleeps until something comes, from the ring, in time, or by another thread; accept what is in the inbox after it. */
+tacet_result executor_sleep(struct executor *executor, uint64_t timeout_ns);
+
 /* The present run is to return -EDEADLK: its caller occupies what the running task needs. */
 void executor_deadlock(struct executor *executor);
+
+/* From any thread: to the inbox; wakes the executor if it sleeps. */
+void executor_post(struct executor *executor, struct tacet_runnable *newest, struct tacet_runnable *oldest);
+
+/* Until nobody is on the way to wake it any more who was told to. It has taken its inbox. */
+void executor_await_wakers(const struct executor *executor);
+
+/* Takes what other threads have sent. Resumes nobody. */
+void executor_accept(struct executor *executor);
+
+/* From any thread: raises a signal for a task that is attached or in transit. */
+void executor_signal(struct tacet_task *task, unsigned bit);
+
+/* Whether nothing can become ready any more, be it of itself or by another thread. */
+bool executor_is_idle(struct executor *executor);
+
+/* The messages by which other threads tell it of signals and of wakes. */
+void executor_init_bells(struct executor *executor);
 
 /* The exited task is destroyed as soon as the run loop has the processor. */
 void executor_bury(struct executor *executor, struct tacet_task *task);

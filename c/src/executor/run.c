@@ -1,5 +1,5 @@
 /*
- * The run loop: submit and wait; collect completions; expire timers; resume ready tasks.
+ * The run loop: submit and wait; collect completions; expire timers; accept the inbox; resume ready tasks.
  *
  * Only here are tasks and callbacks resumed. Owner thread only, never nested.
  */
@@ -13,6 +13,8 @@
 #include "task/c_task.h"
 
 #include <tacet/time.h>
+
+#include <sched.h>
 
 /* Resumptions before the loop looks at the ring and the timers again. */
 #define BATCH 128
@@ -42,7 +44,7 @@ static TACET_COLD tacet_result enter_failed(struct executor *executor, tacet_res
     if (r != -EAGAIN && r != -EBUSY)
         return r;
     uint32_t queued = executor->shared.sq.tail - executor->shared.sq.submitted;
-    if (ring_in_flight(&executor->ring) == queued)
+    if (ring_in_flight(&executor->ring) <= queued) /* some of those queued may not count */
         back_off(executor);
     return 0;
 }
@@ -84,28 +86,56 @@ tacet_result tacet_executor_make_room(struct tacet_executor *shared)
 struct run {
     int64_t items_left;
     uint64_t deadline_ns;
-    bool idle; /* nothing is ready, in flight or timed */
+    bool to_idle; /* it ends when nothing can become ready any more */
+    bool idle;    /* which is so */
 };
+
+/* There is something to do without waiting. */
+static tacet_result submit(struct executor *executor)
+{
+    if (TACET_UNLIKELY(executor->inbox.unlinked != NULL))
+        sched_yield(); /* to the thread that stands between the two steps of a push */
+    bool queued = executor->shared.sq.tail != executor->shared.sq.submitted;
+    return queued || ring_has_news(&executor->ring) ? executor_enter(executor, 0, 0) : 0;
+}
+
+static inline bool submit_at_once(struct executor *executor)
+{
+    if (TACET_LIKELY(!executor->shared.accounting))
+        return executor->ring.ops->submit_at_once(&executor->ring);
+    uint64_t start = tacet_ticks();
+    bool completed = executor->ring.ops->submit_at_once(&executor->ring);
+    executor->ticks_in_ring += tacet_ticks() - start;
+    return completed;
+}
+
+/* From falling asleep until the next accept_inbox() a push wakes it. */
+tacet_result executor_sleep(struct executor *executor, uint64_t timeout_ns)
+{
+    if (submit_at_once(executor))
+        return 0;
+    bool asleep = inbox_fall_asleep(&executor->inbox);
+    return executor_enter(executor, asleep ? 1 : 0, asleep ? timeout_ns : 0);
+}
 
 /* Enters the kernel at most once, and not at all when that would bring nothing. */
 static tacet_result submit_and_wait(struct executor *executor, struct run *run)
 {
-    struct ring *ring = &executor->ring;
-    if (!tacet_ready_empty(&executor->shared.ready)) {
-        bool queued = executor->shared.sq.tail != executor->shared.sq.submitted;
-        return queued || ring_has_news(ring) ? executor_enter(executor, 0, 0) : 0;
-    }
-    if (ring_in_flight(ring) == 0 && executor->timers.count == 0) {
+    if (!tacet_ready_empty(&executor->shared.ready) || inbox_has_news(&executor->inbox))
+        return submit(executor);
+    if (run->to_idle && executor_is_idle(executor)) {
         run->idle = true;
         return 0;
     }
     uint64_t until = timers_next_ns(&executor->timers);
     if (run->deadline_ns < until)
         until = run->deadline_ns;
+    if (executor->source != NULL && executor->source->sleep_until_ns < until)
+        until = executor->source->sleep_until_ns;
     if (until == TACET_FOREVER)
-        return executor_enter(executor, 1, TACET_FOREVER);
-    uint64_t now = ring->ops->now();
-    return executor_enter(executor, now < until ? 1 : 0, now < until ? until - now : 0);
+        return executor_sleep(executor, TACET_FOREVER);
+    uint64_t now = executor->ring.ops->now();
+    return now < until ? executor_sleep(executor, until - now) : executor_enter(executor, 0, 0);
 }
 
 static void expire_timers(struct executor *executor)
@@ -120,15 +150,39 @@ static void expire_timers(struct executor *executor)
     }
 }
 
-/*
- * Whether the ring is to be looked at before each runnable of a level, so that a completion for a task of higher priority
- * is not left lying behind a batch of lower ones. Without tasks of a higher level there is nothing to look for.
- */
-static inline bool must_look(const struct tacet_executor *shared, size_t level)
+static inline void accept_inbox(struct executor *executor)
 {
-    return level > TACET_PRIORITY_HIGH &&
-           (shared->attached[TACET_PRIORITY_HIGH] > 0 ||
-            (level > TACET_PRIORITY_NORMAL && shared->attached[TACET_PRIORITY_NORMAL] > 0));
+    if (inbox_has_news(&executor->inbox))
+        executor_accept(executor);
+}
+
+/* Where something of higher priority than a level's tasks may come from while they run. */
+enum look {
+    LOOK_RING = 1,   /* completions for tasks of a higher level, of which there are some */
+    LOOK_INBOX = 2,  /* other threads */
+    LOOK_SOURCE = 4, /* the dispatcher */
+};
+
+/*
+ * Where to look before each runnable of a level, so that what is for a task of higher priority is not left lying behind a
+ * batch of lower ones.
+ */
+static inline unsigned where_to_look(const struct executor *executor, size_t level)
+{
+    const struct tacet_executor *shared = &executor->shared;
+    if (level == TACET_PRIORITY_HIGH)
+        return 0;
+    bool higher = shared->attached[TACET_PRIORITY_HIGH] > 0 ||
+                  (level > TACET_PRIORITY_NORMAL && shared->attached[TACET_PRIORITY_NORMAL] > 0);
+    return (higher ? LOOK_RING : 0) | (shared->posted_to ? LOOK_INBOX : 0) |
+           (executor->source != NULL ? LOOK_SOURCE : 0);
+}
+
+static inline bool look(struct executor *executor, const struct tacet_level *level, unsigned where)
+{
+    return (where & LOOK_RING && ring_has_news(&executor->ring)) ||
+           (where & LOOK_INBOX && inbox_has_news(&executor->inbox)) ||
+           (where & LOOK_SOURCE && __atomic_load_n(executor->source->hint, __ATOMIC_RELAXED) & level->may_preempt);
 }
 
 static void note_resumed(struct tacet_task *task, uint64_t now)
@@ -151,11 +205,13 @@ static void resume_accounted(struct executor *executor, struct tacet_runnable *r
 {
     struct tacet_task *task = runnable->kind != &callback_kind ? (struct tacet_task *)runnable : NULL;
     uint64_t start = executor->tick;
+    if (task != NULL && !(task->attention & TACET_TASK_ACCOUNTED))
+        task = NULL; /* it came from an executor without accounts */
     if (task != NULL)
         note_resumed(task, start);
     executor->exit_tick = 0;
     runnable->kind->run(runnable);
-    /* A task that has exited may be freed already; its own exit noted the time. */
+    /* A task that has exited may be freed already, one that moved be another thread's; they noted the time themselves. */
     executor->tick = executor->exit_tick != 0 ? executor->exit_tick : tacet_ticks();
     if (task != NULL && executor->exit_tick == 0)
         note_suspended(task, executor->tick);
@@ -172,8 +228,8 @@ static inline __attribute__((always_inline)) int64_t resume_ready(struct executo
     struct tacet_ready *ready = &executor->shared.ready;
     for (const int64_t all = budget; ready->nonempty != 0 && !(ready->nonempty & TACET_READY_INTERRUPT);) {
         struct tacet_level *level = &ready->levels[tacet_ready_level(ready)];
-        const bool look = must_look(&executor->shared, (size_t)(level - ready->levels));
-        if (look && budget < all && ring_has_news(&executor->ring))
+        const unsigned where = where_to_look(executor, (size_t)(level - ready->levels));
+        if (where != 0 && budget < all && look(executor, level, where))
             break;
         do {
             struct tacet_runnable *runnable = tacet_level_pop(level);
@@ -185,7 +241,7 @@ static inline __attribute__((always_inline)) int64_t resume_ready(struct executo
             if (--budget == 0)
                 return 0;
         } while (level->last != NULL && !(ready->nonempty & level->may_preempt) &&
-                 !(look && ring_has_news(&executor->ring)));
+                 !(where != 0 && look(executor, level, where)));
     }
     return budget;
 }
@@ -196,11 +252,31 @@ static int64_t resume_ready_accounted(struct executor *executor, int64_t budget)
     return resume_ready(executor, budget, true);
 }
 
+static inline int64_t resume(struct executor *executor, int64_t budget)
+{
+    return executor->shared.accounting ? resume_ready_accounted(executor, budget)
+                                       : resume_ready(executor, budget, false);
+}
+
+/* What others have not started is started here when nothing else is ready, one portion after the other. */
+static TACET_NOINLINE int64_t resume_from_source(struct executor *executor, int64_t budget)
+{
+    struct executor_source *source = executor->source;
+    const struct tacet_ready *ready = &executor->shared.ready;
+    source->refill(source);
+    do {
+        budget = resume(executor, budget);
+        executor->shared.current = NULL;
+        /* asked before it sleeps, also where the budget is spent */
+    } while (ready->nonempty == 0 && source->refill(source) && budget > 0);
+    return budget;
+}
+
 static void resume_batch(struct executor *executor, struct run *run)
 {
     int64_t batch = run->items_left < BATCH ? run->items_left : BATCH;
-    int64_t left = executor->shared.accounting ? resume_ready_accounted(executor, batch)
-                                               : resume_ready(executor, batch, false);
+    int64_t left = TACET_UNLIKELY(executor->source != NULL) ? resume_from_source(executor, batch)
+                                                            : resume(executor, batch);
     executor->shared.current = NULL;
     run->items_left -= batch - left;
     executor->items += (uint64_t)(batch - left);
@@ -235,11 +311,18 @@ static tacet_result loop(struct executor *executor, struct run *run)
             return r;
         completion_collect(executor);
         expire_timers(executor);
+        accept_inbox(executor);
         resume_batch(executor, run);
         if (TACET_UNLIKELY(executor->buried != NULL))
             destroy_buried(executor);
     } while (!is_over(executor, run));
     return 0;
+}
+
+static tacet_result take_woken_with(struct executor *executor)
+{
+    executor->woken = false;
+    return executor->woken_with;
 }
 
 tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max, const struct timespec *timeout)
@@ -253,7 +336,13 @@ tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max
         return -EPERM;
     if (executor->running)
         return -EDEADLK;
-    struct run run = {.items_left = items_max, .deadline_ns = TACET_FOREVER};
+    if (executor->woken)
+        return take_woken_with(executor);
+    struct run run = {
+        .items_left = items_max,
+        .deadline_ns = TACET_FOREVER,
+        .to_idle = items_max != TACET_UNTIL_STOPPED,
+    };
     if (timeout != NULL)
         run.deadline_ns = clock_add(executor->ring.ops->now(), clock_duration(timeout));
     executor->running = true;
@@ -274,6 +363,8 @@ tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max
         return r;
     if (TACET_UNLIKELY(executor->deadlocked))
         return -EDEADLK;
+    if (TACET_UNLIKELY(executor->woken))
+        return take_woken_with(executor);
     return done == 0 && !run.idle && !executor->stopping ? -ETIME : done;
 }
 

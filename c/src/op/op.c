@@ -24,7 +24,7 @@ static void callback_run(struct tacet_runnable *runnable)
     op->callback(op);
 }
 
-const struct tacet_runnable_kind callback_kind = {callback_run};
+const struct tacet_runnable_kind callback_kind = {.run = callback_run};
 
 tacet_result tacet_op_init_callback(struct tacet_op *op, struct tacet_executor *executor, tacet_op_callback *callback,
                                     enum tacet_priority priority)
@@ -77,15 +77,6 @@ static struct io_uring_sqe *reserved_sqe(struct executor *executor)
     return sqe;
 }
 
-/* Users' room never lies behind the tail. */
-static void commit_reserved(struct executor *executor)
-{
-    struct tacet_submission_queue *sq = &executor->shared.sq;
-    if (sq->tail == sq->limit)
-        sq->limit++;
-    sq->tail++;
-}
-
 static tacet_result cancel_in_ring(struct executor *executor, struct tacet_request *request)
 {
     struct io_uring_sqe *sqe = reserved_sqe(executor);
@@ -95,7 +86,7 @@ static tacet_result cancel_in_ring(struct executor *executor, struct tacet_reque
         return -ENOENT; /* it completed while room was made */
     io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)request | request->tag, 0);
     sqe->user_data = (uint64_t)(uintptr_t)request | TACET_TAG_CANCEL;
-    commit_reserved(executor);
+    ring_commit_reserved(&executor->ring);
     request->attention |= TACET_OP_CANCEL_IN_FLIGHT;
     return 0;
 }
@@ -131,7 +122,7 @@ void op_cancel_everything(struct executor *executor)
         return;
     io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
     sqe->user_data = TACET_TAG_WAKE;
-    commit_reserved(executor);
+    ring_commit_own(&executor->ring);
 }
 
 void op_discard(struct tacet_op *op)

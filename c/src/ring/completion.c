@@ -11,18 +11,27 @@
 
 #include <unistd.h>
 
+/* The task will not reap it. With its last op it may be gone, but if it was released: then that is to be done here. */
+static void keep_for_nobody(struct tacet_task *task, struct tacet_op *op)
+{
+    bool released = task->flags & TACET_TASK_RELEASED;
+    uint32_t left = task->extra->ops_initiated - 1;
+    op->request.state = TACET_OP_IDLE;
+    op_discard(op);
+    __atomic_store_n(&task->extra->ops_initiated, left, __ATOMIC_RELEASE);
+    if (left == 0 && released)
+        task_settle(c_task_of(task));
+}
+
 /* For the task to reap: to the end of its ring of completed ops. */
 static void keep_for_task(struct tacet_task *task, struct tacet_op *op)
 {
     struct tacet_task_extra *extra = task->extra;
-    extra->ops_initiated--;
-    if (task->state == TACET_TASK_EXITED) { /* it will not reap */
-        op->request.state = TACET_OP_IDLE;
-        op_discard(op);
-        if (extra->ops_initiated == 0 && !(tacet_task_ops(task)->flags & TACET_SWITCHER_FOREIGN))
-            task_settle(c_task_of(task));
+    if (task->state == TACET_TASK_EXITED) {
+        keep_for_nobody(task, op);
         return;
     }
+    extra->ops_initiated--;
     op->request.state = TACET_OP_COMPLETED;
     struct tacet_runnable *newest = (struct tacet_runnable *)extra->completed;
     op->runnable.next = newest != NULL ? newest->next : &op->runnable;
@@ -147,6 +156,18 @@ static struct tacet_request *request_of(uint64_t user_data)
     return (struct tacet_request *)(uintptr_t)(user_data & ~(uint64_t)TACET_TAG_MASK);
 }
 
+static TACET_COLD void note_lost_wake(struct ring *ring, const struct io_uring_sqe *sqe)
+{
+    ring->submitted++;
+    ring->must_poll_wake_fd |= (sqe->user_data & RING_WAKE_FD) != 0;
+}
+
+static TACET_COLD void note_wake(struct ring *ring, const struct io_uring_cqe *cqe)
+{
+    ring->completed--; /* see ring_commit_own() */
+    ring->ops->woken(ring, cqe);
+}
+
 static TACET_NOINLINE void dispatch(struct executor *executor, uint64_t user_data, int32_t result)
 {
     unsigned tag = user_data & TACET_TAG_MASK;
@@ -156,6 +177,14 @@ static TACET_NOINLINE void dispatch(struct executor *executor, uint64_t user_dat
         cancel_ended(executor, request_of(user_data));
     else if (tag == TACET_TAG_DETACHED && result == -ECANCELED)
         close_now((int)(user_data / (TACET_TAG_MASK + 1)));
+}
+
+static void dispatch_cqe(struct executor *executor, const struct io_uring_cqe *cqe)
+{
+    if ((cqe->user_data & TACET_TAG_MASK) == TACET_TAG_WAKE)
+        note_wake(&executor->ring, cqe);
+    else
+        dispatch(executor, cqe->user_data, cqe->res);
 }
 
 /* The short way, for what is nearly always the case: what a task awaits, or an op with a callback. */
@@ -198,7 +227,7 @@ void completion_collect(struct executor *executor)
     do {
         const struct io_uring_cqe *cqe = &cqes[head & mask];
         if (TACET_UNLIKELY(!dispatch_short(executor, cqe->user_data, cqe->res)))
-            dispatch(executor, cqe->user_data, cqe->res);
+            dispatch_cqe(executor, cqe);
     } while (++head != tail);
     /* release: the kernel may overwrite the entries once it sees the head */
     __atomic_store_n(ring->cq_head, head, __ATOMIC_RELEASE);
@@ -211,6 +240,10 @@ void completion_fail_queued(struct executor *executor, tacet_result result)
     sq->tail = sq->submitted;
     for (uint32_t i = sq->submitted; i != tail; i++) {
         const struct io_uring_sqe *sqe = &sq->sqes[i & sq->mask];
+        if ((sqe->user_data & TACET_TAG_MASK) == TACET_TAG_WAKE) {
+            note_lost_wake(&executor->ring, sqe);
+            continue;
+        }
         bool closes = sqe->opcode == IORING_OP_CLOSE;
         dispatch(executor, sqe->user_data, closes ? close_now(sqe->fd) : (int32_t)result);
     }

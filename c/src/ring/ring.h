@@ -4,17 +4,19 @@
  * The executor fills SQEs in place (inline/op.h); a ring takes the filled ones, once a batch, and puts completions into
  * a completion queue of the kernel's layout. So everything above works on any ring, at no cost per operation.
  *
- * Owner thread only.
+ * Owner thread only, but for `wake`.
  */
 #ifndef RING_RING_H
 #define RING_RING_H
 
 #include <tacet/executor.h>
-#include <tacet/inline/compat.h>
-#include <tacet/inline/executor.h>
+#include <tacet/inline/op.h>
 
 /* Slots of the submission queue that users do not get: for cancellation and wake-up. */
 #define RING_RESERVED_ENTRIES 7
+
+/* In the user_data of completions with TACET_TAG_WAKE: that of the eventfd, not of a message. */
+#define RING_WAKE_FD ((uint64_t)TACET_TAG_MASK + 1)
 
 struct ring;
 
@@ -28,6 +30,15 @@ struct ring_ops {
     /* Submits all that is queued and waits until wait_nr completions are there, for timeout_ns at most. 0 (also after
      * a signal, or the time); -EAGAIN, -EBUSY: nothing was taken for want of memory or of room for completions. */
     tacet_result (*enter)(struct ring *ring, unsigned wait_nr, uint64_t timeout_ns);
+
+    /* Submits without waiting, where that lately sufficed: whether completions are there. */
+    bool (*submit_at_once)(struct ring *ring);
+
+    /* From any thread, also from the handler of a signal: the enter that waits now, or the next that would, returns. */
+    void (*wake)(struct ring *ring);
+
+    /* The completion of what it uses for that. */
+    void (*woken)(struct ring *ring, const struct io_uring_cqe *cqe);
 
     uint64_t (*now)(void);
 };
@@ -46,10 +57,16 @@ struct ring {
     uint64_t enters, submitted, completed, cq_overflows, refused;
     uint64_t supported[4]; /* a bit an opcode */
 
+    uint32_t *sleep_word; /* of the executor's: it is 1 while it sleeps or is about to */
+
     struct io_uring uring; /* of the kernel's ring */
     int enter_fd;
     unsigned enter_flags;
     int at_once; /* 0: submissions complete at once; below: waits until that is tried again */
+    int wake_fd; /* an eventfd that is polled always */
+    unsigned wake_poll_flags;
+    bool has_messages; /* it is woken by them where that works */
+    bool must_poll_wake_fd;
     char description[256];
 };
 
@@ -77,6 +94,22 @@ static inline void ring_taken(struct ring *ring, uint32_t n)
     ring->submitted += n;
     uint32_t limit = sq->submitted + ring->sq_users;
     sq->limit = (int32_t)(sq->tail - limit) > 0 ? sq->tail : limit;
+}
+
+/* The SQE at the tail is one of those that users do not get. Their room never lies behind the tail. */
+static inline void ring_commit_reserved(struct ring *ring)
+{
+    struct tacet_submission_queue *sq = ring->sq;
+    if (sq->tail == sq->limit)
+        sq->limit++;
+    sq->tail++;
+}
+
+/* The same, and nobody waits for its completion, which has TACET_TAG_WAKE and is not counted, no more than the SQE. */
+static inline void ring_commit_own(struct ring *ring)
+{
+    ring_commit_reserved(ring);
+    ring->submitted--;
 }
 
 static inline bool ring_supports(const struct ring *ring, unsigned opcode)

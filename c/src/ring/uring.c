@@ -11,9 +11,13 @@
 #include "ring/ring.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define CQ_ENTRIES_MIN 1024u
 
@@ -136,9 +140,81 @@ static void describe(struct ring *ring, size_t rung, bool registered)
         if (!ring_supports(ring, newer[i].opcode))
             strcat(lacks, newer[i].name);
     snprintf(ring->description, sizeof ring->description,
-             "ring=io_uring sq=%u users=%u cq=%u setup=%s registered_fd=%s no_iowait=%s lacks=%s", ring->sq_entries,
-             ring->sq_users, ring->cq_mask + 1, ladder[rung].names, registered ? "yes" : "no",
-             ring->enter_flags & TACET_ENTER_NO_IOWAIT ? "yes" : "no", lacks[0] != '\0' ? lacks + 1 : "nothing");
+             "ring=io_uring sq=%u users=%u cq=%u setup=%s registered_fd=%s no_iowait=%s woken_by=%s lacks=%s",
+             ring->sq_entries, ring->sq_users, ring->cq_mask + 1, ladder[rung].names, registered ? "yes" : "no",
+             ring->enter_flags & TACET_ENTER_NO_IOWAIT ? "yes" : "no", ring->has_messages ? "message" : "eventfd",
+             lacks[0] != '\0' ? lacks + 1 : "nothing");
+}
+
+/* --- Waking --- */
+
+/* A message to a ring needs no ring of the sender's. */
+static bool send_message(int ring_fd)
+{
+    struct io_uring_sqe message = {
+        .opcode = IORING_OP_MSG_RING, .fd = ring_fd, .off = TACET_TAG_WAKE, /* the user_data there */
+    };
+    return syscall(__NR_io_uring_register, -1, TACET_REGISTER_SEND_MSG_RING, &message, 1) == 0;
+}
+
+/* A kernel that can would not find the ring. */
+static bool can_send_messages(void)
+{
+    return !send_message(-1) && errno == EBADF;
+}
+
+/* A handler of a signal must leave errno as it was. */
+static void wake(struct ring *ring)
+{
+    int error = errno;
+    if (!ring->has_messages || !send_message(ring->uring.ring_fd))
+        (void)!eventfd_write(ring->wake_fd, 1); /* full: it is signalled already */
+    errno = error;
+}
+
+/* Queues the poll of the eventfd. false: there is no room. */
+static bool poll_wake_fd(struct ring *ring)
+{
+    struct tacet_submission_queue *sq = ring->sq;
+    if (sq->tail - sq->submitted == ring->sq_entries)
+        return false;
+    struct io_uring_sqe *sqe = &sq->sqes[sq->tail & sq->mask];
+    memset(sqe, 0, sizeof *sqe);
+    sqe->opcode = IORING_OP_POLL_ADD;
+    sqe->fd = ring->wake_fd;
+    sqe->poll32_events = POLLIN;
+    sqe->len = ring->wake_poll_flags;
+    sqe->user_data = TACET_TAG_WAKE | RING_WAKE_FD;
+    ring_commit_own(ring);
+    ring->must_poll_wake_fd = false;
+    return true;
+}
+
+static void woken(struct ring *ring, const struct io_uring_cqe *cqe)
+{
+    if (!(cqe->user_data & RING_WAKE_FD))
+        return;
+    eventfd_t ignored;
+    (void)!eventfd_read(ring->wake_fd, &ignored);
+    if (cqe->flags & IORING_CQE_F_MORE || cqe->res == -ECANCELED)
+        return;
+    if (cqe->res == -EINVAL)
+        ring->wake_poll_flags = 0; /* a kernel without multishot polls */
+    ring->must_poll_wake_fd = true;
+}
+
+static tacet_result init_wake(struct ring *ring, const struct tacet_executor_options *options)
+{
+    ring->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (ring->wake_fd < 0) {
+        tacet_result r = -errno;
+        message_set(options, "no eventfd to be woken by: %s", strerror(errno));
+        return r;
+    }
+    ring->wake_poll_flags = IORING_POLL_ADD_MULTI;
+    ring->must_poll_wake_fd = true;
+    ring->has_messages = !options->woken_by_eventfd && can_send_messages();
+    return 0;
 }
 
 static tacet_result init(struct ring *ring, const struct tacet_executor_options *options)
@@ -155,6 +231,11 @@ static tacet_result init(struct ring *ring, const struct tacet_executor_options 
                         (ring->uring.features & TACET_FEAT_NO_IOWAIT ? TACET_ENTER_NO_IOWAIT : 0);
     map_queues(ring, options->ring_entries);
     probe_opcodes(ring);
+    r = init_wake(ring, options);
+    if (r < 0) {
+        io_uring_queue_exit(&ring->uring);
+        return r;
+    }
     describe(ring, rung, registered);
     return 0;
 }
@@ -162,6 +243,7 @@ static tacet_result init(struct ring *ring, const struct tacet_executor_options 
 static void finish(struct ring *ring)
 {
     io_uring_queue_exit(&ring->uring);
+    close(ring->wake_fd);
 }
 
 /* Waits that go the usual way before another attempt to do without. */
@@ -201,7 +283,7 @@ static TACET_NOINLINE tacet_result enter_timed(struct ring *ring, unsigned wait_
  * a lone round trip. So where that was the case last time, only submit; where it was not, wait as usual for a while.
  * Completions that the kernel holds back come with a wait only: they must not starve.
  */
-static bool completes_at_once(struct ring *ring)
+static bool submit_at_once(struct ring *ring)
 {
     uint32_t held = __atomic_load_n(ring->sq_flags, __ATOMIC_RELAXED) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
     if (held != 0 || ring->sq->tail == ring->sq->submitted || ++ring->at_once <= 0)
@@ -215,8 +297,8 @@ static bool completes_at_once(struct ring *ring)
 
 static tacet_result enter(struct ring *ring, unsigned wait_nr, uint64_t timeout_ns)
 {
-    if (wait_nr > 0 && completes_at_once(ring))
-        return 0;
+    if (TACET_UNLIKELY(ring->must_poll_wake_fd) && !poll_wake_fd(ring))
+        wait_nr = 0; /* nobody could wake it */
     if (TACET_UNLIKELY(wait_nr > 0 && timeout_ns != TACET_FOREVER))
         return enter_timed(ring, wait_nr, timeout_ns);
     return enter_with(ring, wait_nr, ring->enter_flags, NULL, _NSIG / 8);
@@ -227,5 +309,8 @@ const struct ring_ops uring_ops = {
     .init = init,
     .finish = finish,
     .enter = enter,
+    .submit_at_once = submit_at_once,
+    .wake = wake,
+    .woken = woken,
     .now = clock_ns,
 };

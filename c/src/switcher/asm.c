@@ -55,7 +55,7 @@ static void run(struct tacet_runnable *runnable)
 }
 
 const struct tacet_switcher_ops tacet_asm_ops = {
-    .kind = {run},
+    .kind = {.run = run},
     .name = "asm",
     .create = own_stack_create,
     .prepare = prepare,

@@ -360,7 +360,7 @@ static void abandon(struct tacet_task *task)
 }
 
 const struct tacet_switcher_ops tacet_copying_ops = {
-    .kind = {run},
+    .kind = {.run = run},
     .name = "copying",
     .flags = TACET_SWITCHER_STACK_NOT_STABLE,
     .create = create,

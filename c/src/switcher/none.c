@@ -9,7 +9,7 @@ static void run(struct tacet_runnable *runnable)
 }
 
 const struct tacet_switcher_ops tacet_none_ops = {
-    .kind = {run},
+    .kind = {.run = run},
     .name = "none",
     .flags = TACET_SWITCHER_CANNOT_SUSPEND,
 };

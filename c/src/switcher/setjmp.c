@@ -146,7 +146,7 @@ static int64_t suspend(struct tacet_context *context)
 }
 
 const struct tacet_switcher_ops tacet_setjmp_ops = {
-    .kind = {tacet_stackful_run},
+    .kind = {.run = tacet_stackful_run},
     .name = "setjmp",
     .create = own_stack_create,
     .prepare = prepare,

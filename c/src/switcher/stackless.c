@@ -17,7 +17,7 @@ static void run(struct tacet_runnable *runnable)
 }
 
 const struct tacet_switcher_ops tacet_stackless_ops = {
-    .kind = {run},
+    .kind = {.run = run},
     .name = "stackless",
     .flags = TACET_SWITCHER_SUSPENDS_BY_RETURNING,
 };

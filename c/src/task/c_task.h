@@ -8,6 +8,7 @@
 #ifndef TASK_C_TASK_H
 #define TASK_C_TASK_H
 
+#include "base/list.h"
 #include "executor/executor.h"
 #include "switcher/thread.h"
 
@@ -42,7 +43,8 @@ static inline struct task_extra *task_extra_of(const struct tacet_task *task)
 
 static inline bool task_has_ops_in_flight(const struct tacet_task *task)
 {
-    return task->extra != NULL && task->extra->ops_initiated > 0;
+    /* acquire: pairs with the release in completion.c: the end of an op that an exited task left in flight */
+    return task->extra != NULL && __atomic_load_n(&task->extra->ops_initiated, __ATOMIC_ACQUIRE) > 0;
 }
 
 TACET_COLD tacet_result call_refuse_not_running(const struct tacet_task *task);
@@ -126,6 +128,58 @@ void task_end_wait_for_any(struct tacet_task *task, tacet_result result);
 
 /* Ends a wait for a semaphore with -ECANCELED. */
 void semaphore_cancel_wait(struct tacet_task *task);
+
+/* Whose executor the task is with, or on its way to. From any thread; NULL in a forked child. */
+static inline struct executor *task_find_executor(const struct tacet_task *task)
+{
+    /* acquire: pairs with the release in task_set_level(); what was done to the task before it came there is seen */
+    struct tacet_level *level = __atomic_load_n(&task->level, __ATOMIC_ACQUIRE);
+    return level->ready != NULL ? executor_of(TACET_CONTAINER_OF(level->ready, struct tacet_executor, ready)) : NULL;
+}
+
+static inline void task_set_level(struct tacet_task *task, struct tacet_level *level)
+{
+    __atomic_store_n(&task->level, level, __ATOMIC_RELEASE);
+}
+
+/* It is not one of the executor's tasks any more. */
+static inline void task_leave(struct tacet_executor *executor, struct tacet_task *task)
+{
+    executor->attached[task->priority]--;
+    list_remove(&task->attached_node);
+}
+
+/* 0 if the task is its creator's, and fit to be started. */
+tacet_result task_check_may_start(struct tacet_task *task);
+
+/* A task that was posted to the executor becomes one of its own, and ready. */
+void task_start(struct executor *executor, struct tacet_task *task);
+
+/* The task is in transit, to be started by whoever takes it: by task_start_submitted(). -EBUSY, -EINVAL, -ENOMEM: it stays
+ * its creator's. accounted: the executors keep time accounts. */
+tacet_result task_submit(struct tacet_task *task, bool accounted);
+void task_start_submitted(struct executor *executor, struct tacet_task *task);
+
+/* A submitted task that nobody will start: it exits with -ECANCELED. */
+void task_end_submitted(struct tacet_task *task);
+
+/* A task that moves has come to the executor. */
+void task_arrive(struct executor *executor, struct tacet_task *task);
+
+/* A task that is away from home goes on there, since the executor where it is has drained its operations and goes away. It
+ * is not in the ready queue. */
+void task_send_home(struct tacet_task *task);
+
+/* The end of a wait for another thread. Owner thread. */
+static inline void task_end_external(struct executor *executor, struct tacet_task *task, tacet_result result)
+{
+    executor->shared.external--;
+    task->flags &= (uint8_t)~TACET_TASK_EXTERNAL;
+    tacet_task_unpark(task, result);
+}
+
+/* tacet_task_cancel() on the owner's thread. */
+void task_cancel(struct tacet_task *task);
 
 /* The last act of a `run` after the task has exited, and of the last op that it left in flight: a released one is
  * destroyed. */

@@ -1,25 +1,30 @@
 /* A task's life: made, attached, run, exited, attached again or destroyed. */
 #include "base/list.h"
 #include "executor/executor.h"
+#include "executor/signals.h"
 #include "op/bounce.h"
 #include "op/op.h"
 #include "switcher/switcher.h"
 #include "task/c_task.h"
 #include "task/memory.h"
 
+#include <tacet/handover.h>
 #include <tacet/time.h>
 
 #include <linux/ioprio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-_Static_assert(sizeof(struct tacet_task) == 112, "a million of suspended tasks");
+_Static_assert(sizeof(struct tacet_task) == 120, "a million of suspended tasks");
 _Static_assert(offsetof(struct tacet_task, wait_node) == 64, "a resumption touches one cache line");
 
 tacet_result tacet_task_make_extra(struct tacet_task *task)
 {
     task->extra = calloc(1, sizeof(struct task_extra));
-    return task->extra != NULL ? 0 : -ENOMEM;
+    if (task->extra == NULL)
+        return -ENOMEM;
+    task->extra->task = task;
+    return 0;
 }
 
 void tacet_task_finish(struct tacet_task *task)
@@ -70,17 +75,32 @@ tacet_result tacet_task_create(struct tacet_task **task, struct tacet_switcher *
 
 static bool is_attached(const struct tacet_task *task)
 {
-    return task->state != TACET_TASK_IDLE && task->state != TACET_TASK_EXITED;
+    unsigned state = __atomic_load_n(&task->state, __ATOMIC_RELAXED);
+    return state != TACET_TASK_IDLE && state != TACET_TASK_EXITED;
 }
 
-/* An operation of its own that is still in flight needs the task. */
+/* Whether the executor that had the task has still to do with it: an operation that it left in flight, a cancel that came
+ * too late and is on its way. */
+static bool is_needed(struct tacet_task *task)
+{
+    if (task_has_ops_in_flight(task))
+        return true;
+    /* acquire: pairs with the release in signal_take(), after which its executor does not touch it any more */
+    if (TACET_LIKELY(__atomic_load_n(&task->signals, __ATOMIC_ACQUIRE) == 0))
+        return false;
+    if (!executor_is_mine(executor_of(tacet_task_executor(task))))
+        return true;
+    tacet_task_await_signals(task);
+    return false;
+}
+
 tacet_result tacet_task_destroy(struct tacet_task *task)
 {
     if (task == NULL)
         return 0;
     if (tacet_task_ops(task)->flags & TACET_SWITCHER_FOREIGN)
         return -EINVAL;
-    if (is_attached(task) || task_has_ops_in_flight(task))
+    if (is_attached(task) || is_needed(task))
         return -EBUSY;
     struct c_task *c_task = c_task_of(task);
     if (tacet_task_ops(task)->destroy != NULL)
@@ -132,61 +152,88 @@ tacet_result tacet_task_set_priority(struct tacet_task *task, enum tacet_priorit
         executor->attached[cpu]++;
     }
     if (task->level != NULL)
-        task->level += (int)cpu - (int)task->priority;
+        task_set_level(task, task->level + (int)cpu - (int)task->priority);
     task->priority = (uint8_t)cpu;
     task->ioprio = ioprio[io];
     return 0;
 }
 
 /* Time accounts are the executor's choice; those of an earlier executor do not stay. */
-static tacet_result open_account(const struct tacet_executor *executor, struct tacet_task *task, uint64_t now)
+static tacet_result open_account(struct tacet_task *task, bool accounted, uint64_t now)
 {
     tacet_result r = task->extra == NULL ? tacet_task_make_extra(task) : 0;
     if (r == 0)
-        task_extra_of(task)->ticks = (struct tacet_task_ticks){.attached = executor->accounting ? now : 0};
+        task_extra_of(task)->ticks = (struct tacet_task_ticks){.attached = accounted ? now : 0};
     return r;
 }
 
-static inline tacet_result check_attach(const struct tacet_executor *executor, const struct tacet_task *task)
+tacet_result task_check_may_start(struct tacet_task *task)
 {
     if (task == NULL)
         return -EINVAL;
-    if (!executor_is_mine(executor_of(executor)))
-        return -EPERM;
-    if (is_attached(task) || task_has_ops_in_flight(task))
+    if (is_attached(task) || is_needed(task))
         return -EBUSY;
-    if (!(tacet_task_ops(task)->flags & TACET_SWITCHER_FOREIGN) && c_task_of(task)->body == NULL)
-        return -EINVAL;
-    return executor_of(executor)->closing ? -ECANCELED : 0;
+    return !(tacet_task_ops(task)->flags & TACET_SWITCHER_FOREIGN) && c_task_of(task)->body == NULL ? -EINVAL : 0;
 }
 
-static TACET_NOINLINE tacet_result prepare_context(struct tacet_task *task)
+static inline tacet_result check_attach(const struct tacet_executor *shared, struct tacet_task *task)
+{
+    tacet_result r = task_check_may_start(task);
+    if (TACET_UNLIKELY(r < 0))
+        return r;
+    const struct executor *executor = executor_of(shared);
+    if (TACET_UNLIKELY(!executor_is_there(executor)))
+        return -EPERM;
+    return __atomic_load_n(&executor->closing, __ATOMIC_RELAXED) ? -ECANCELED : 0;
+}
+
+static TACET_NOINLINE void prepare_context(struct tacet_task *task)
 {
     struct tacet_context *context = &c_task_of(task)->context;
     context->state = TACET_CONTEXT_SUSPENDED;
     tacet_task_ops(task)->prepare(context, stackful_entry);
     if (tacet_task_ops(task)->flags & TACET_SWITCHER_STACK_NOT_STABLE)
         tacet_task_executor(task)->has_moving_stacks = true;
-    return 0;
+}
+
+/* From here on the task is not its creator's any more. On whatever thread. */
+static inline void hand_over(struct tacet_task *task, struct tacet_level *level, uint8_t attention)
+{
+    tacet_task_transition(task, (enum tacet_task_state)task->state, TACET_TASK_PENDING);
+    task->flags &= (uint8_t) ~(TACET_TASK_CANCEL_REQUESTED | TACET_TASK_DISPATCHED);
+    task->attention = attention;
+    task->result = 0; /* of no wait yet */
+    task_set_level(task, level);
+}
+
+static inline void start(struct tacet_executor *executor, struct tacet_task *task)
+{
+    executor->attached[task->priority]++;
+    list_push_back(&executor->tasks, &task->attached_node);
+    tacet_level_push(task->level, &task->runnable);
+    if (TACET_UNLIKELY(tacet_task_ops(task)->prepare != NULL))
+        prepare_context(task);
+}
+
+void task_start(struct executor *executor, struct tacet_task *task)
+{
+    start(&executor->shared, task);
 }
 
 static inline tacet_result enqueue(struct tacet_executor *executor, struct tacet_task *task, uint8_t attention)
 {
-    tacet_task_transition(task, (enum tacet_task_state)task->state, TACET_TASK_PENDING);
-    task->level = &executor->ready.levels[task->priority];
-    task->flags &= (uint8_t)~TACET_TASK_CANCEL_REQUESTED;
-    task->attention = attention;
-    task->result = 0; /* of no wait yet */
-    executor->attached[task->priority]++;
-    list_push_back(&executor->tasks, &task->attached_node);
-    tacet_level_push(task->level, &task->runnable);
-    return TACET_UNLIKELY(tacet_task_ops(task)->prepare != NULL) ? prepare_context(task) : 0;
+    hand_over(task, &executor->ready.levels[task->priority], attention);
+    if (TACET_LIKELY(executor_is_mine(executor_of(executor))))
+        start(executor, task);
+    else
+        executor_post(executor_of(executor), &task->runnable, &task->runnable);
+    return 0;
 }
 
 static TACET_NOINLINE tacet_result attach_accounted(struct tacet_executor *executor, struct tacet_task *task,
                                                     uint64_t now)
 {
-    tacet_result r = open_account(executor, task, now);
+    tacet_result r = open_account(task, executor->accounting, now);
     return r < 0 ? r : enqueue(executor, task, executor->accounting ? TACET_TASK_ACCOUNTED : 0);
 }
 
@@ -214,11 +261,48 @@ tacet_result tacet_task_attach_many(struct tacet_executor *executor, struct tace
     return (tacet_result)count;
 }
 
+tacet_result tacet_task_attach_here(struct tacet_executor *executor, struct tacet_task *task)
+{
+    return tacet_executor_is_here(executor) ? tacet_task_attach(executor, task) : -EPERM;
+}
+
 tacet_result tacet_task_attach(struct tacet_executor *executor, struct tacet_task *task)
 {
     if (executor == NULL)
         return -EINVAL;
     return attach(executor, task, executor->accounting ? tacet_ticks() : 0);
+}
+
+tacet_result task_submit(struct tacet_task *task, bool accounted)
+{
+    tacet_result r = task_check_may_start(task);
+    if (r == 0 && (accounted || task->extra != NULL))
+        r = open_account(task, accounted, accounted ? tacet_ticks() : 0);
+    if (r < 0)
+        return r;
+    hand_over(task, NULL, accounted ? TACET_TASK_ACCOUNTED : 0);
+    task->flags |= TACET_TASK_DISPATCHED;
+    task->signals = SIGNAL_IN_TRANSIT;
+    return 0;
+}
+
+void task_end_submitted(struct tacet_task *task)
+{
+    tacet_task_transition(task, TACET_TASK_PENDING, TACET_TASK_EXITED);
+    task->result = -ECANCELED;
+    signal_arrive(task);
+    if (tacet_task_ops(task)->abandon != NULL)
+        tacet_task_ops(task)->abandon(task);
+    else
+        task_settle(c_task_of(task));
+}
+
+void task_start_submitted(struct executor *executor, struct tacet_task *task)
+{
+    task_set_level(task, &executor->shared.ready.levels[task->priority]);
+    start(&executor->shared, task);
+    if (TACET_UNLIKELY(signal_arrive(task) & SIGNAL_CANCEL))
+        task_cancel(task);
 }
 
 /* What the task never reaped is idle again; nobody else knows of it. */
@@ -263,8 +347,9 @@ void tacet_task_exit(struct tacet_task *task, tacet_result result)
     tacet_task_transition(task, TACET_TASK_RUNNING, TACET_TASK_EXITED);
     task->result = result;
     executor->current = NULL;
-    executor->attached[task->priority]--;
-    list_remove(&task->attached_node);
+    task_leave(executor, task);
+    if (TACET_UNLIKELY(task->flags & TACET_TASK_DISPATCHED))
+        executor_of(executor)->source->finished++;
     if (task->waiters != NULL)
         wake_waiters(task);
     if (TACET_UNLIKELY(task->extra != NULL))
@@ -282,13 +367,16 @@ static void discard_awaited(struct tacet_task *task)
 
 void task_abandon(struct tacet_task *task)
 {
-    list_remove(&task->attached_node);
+    struct executor *executor = executor_of(tacet_task_executor(task));
+    task_leave(&executor->shared, task);
+    if (task->flags & TACET_TASK_DISPATCHED)
+        executor->source->finished++;
     tacet_task_transition(task, (enum tacet_task_state)task->state, TACET_TASK_EXITED);
     task->result = -ECANCELED;
     discard_awaited(task);
     if (task->extra != NULL)
         forget_completed(task);
-    bounce_forget(executor_of(tacet_task_executor(task)), task);
+    bounce_forget(executor, task);
     if (tacet_task_ops(task)->abandon != NULL)
         tacet_task_ops(task)->abandon(task);
     else

@@ -5,6 +5,7 @@
  */
 #include "base/list.h"
 #include "executor/executor.h"
+#include "executor/signals.h"
 #include "op/op.h"
 #include "task/c_task.h"
 
@@ -145,17 +146,25 @@ void tacet_task_wait_park(struct tacet_task *self, struct tacet_task *other)
     tacet_task_park(self, other, TACET_WAIT_TASK);
 }
 
-tacet_result tacet_task_wait(struct tacet_task *self, struct tacet_task *other, tacet_result *result)
+tacet_result tacet_task_wait_check(const struct tacet_task *self, const struct tacet_task *other)
 {
     if (other == NULL || other->level == NULL)
         return -EINVAL;
     if (self == other)
         return -EDEADLK;
+    struct tacet_executor *executor = tacet_task_executor(self);
+    if (task_find_executor(other) == executor_of(executor))
+        return 0;
+    return other->extra != NULL && other->extra->home == executor ? 0 : -EPERM;
+}
+
+tacet_result tacet_task_wait(struct tacet_task *self, struct tacet_task *other, tacet_result *result)
+{
     tacet_result r = call_check_may_suspend(self);
+    if (r == 0)
+        r = tacet_task_wait_check(self, other);
     if (r < 0)
         return r;
-    if (tacet_task_executor(other) != tacet_task_executor(self))
-        return -EPERM;
     if (other->state != TACET_TASK_EXITED) {
         if (tacet_task_take_cancel(self))
             return -ECANCELED;
@@ -212,22 +221,37 @@ static void (*const cancel_wait[TACET_WAIT_COUNT])(struct tacet_task *task) = {
     [TACET_WAIT_SEMAPHORE] = semaphore_cancel_wait, [TACET_WAIT_HOOK] = cancel_by_hook,
 };
 
-tacet_result tacet_task_cancel(struct tacet_task *task)
+void task_cancel(struct tacet_task *task)
 {
-    if (task == NULL || task->level == NULL)
-        return -EINVAL;
-    if (task->state == TACET_TASK_EXITED) /* its executor may be gone */
-        return -ESRCH;
-    if (!executor_is_mine(executor_of(tacet_task_executor(task))))
-        return -EPERM;
     task->flags |= TACET_TASK_CANCEL_REQUESTED;
-    if (task->state == TACET_TASK_SUSPENDED && task->wait != TACET_WAIT_TO_THE_END) {
+    if (task->state == TACET_TASK_SUSPENDED && cancel_wait[task->wait] != NULL) {
         unsigned wait = task->wait;
         task->wait = TACET_WAIT_TO_THE_END; /* a wait is cancelled once */
         cancel_wait[wait](task);
     } else {
         task->attention |= TACET_TASK_CANCEL_PENDING;
     }
+}
+
+tacet_result tacet_task_cancel(struct tacet_task *task)
+{
+    if (task == NULL)
+        return -EINVAL;
+    unsigned state = __atomic_load_n(&task->state, __ATOMIC_RELAXED);
+    if (state == TACET_TASK_IDLE)
+        return -EINVAL;
+    if (state == TACET_TASK_EXITED) /* its executor may be gone */
+        return -ESRCH;
+    if (__atomic_load_n(&task->level, __ATOMIC_RELAXED) != NULL) { /* else it waits in a dispatcher */
+        const struct executor *executor = task_find_executor(task);
+        if (executor == NULL)
+            return -EPERM;
+        if (executor_is_mine(executor)) {
+            task_cancel(task);
+            return 0;
+        }
+    }
+    executor_signal(task, SIGNAL_CANCEL);
     return 0;
 }
 

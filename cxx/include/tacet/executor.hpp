@@ -4,6 +4,7 @@
 
 #include <tacet/detail/duration.hpp>
 #include <tacet/executor.h>
+#include <tacet/handover.h>
 #include <tacet/op.hpp>
 
 #include <memory>
@@ -71,6 +72,8 @@ struct spawned {
     {
         if (dead.body)
             dead.body.destroy();
+        if (dead.task.signals != 0)
+            tacet_task_await_signals(&dead.task);
         if (dead.task.extra != nullptr)
             tacet_task_finish(&dead.task);
         frame_deallocate(&dead, sizeof(root));
@@ -148,6 +151,7 @@ public:
             .timers_reserved = options.timers_reserved,
             .accounting = options.accounting,
             .setup_flags_forbidden = options.setup_flags_forbidden,
+            .woken_by_eventfd = false,
             .message = message,
             .message_bytes = sizeof message,
             .report = nullptr,
@@ -172,7 +176,7 @@ public:
         detail::require_coroutine(body, "spawn");
         detail::root* spawned = detail::spawned<T>::create(std::move(body));
         spawned->task.priority = static_cast<std::uint8_t>(cpu);
-        const tacet_result r = tacet_task_attach(executor_, &spawned->task);
+        const tacet_result r = tacet_task_attach_here(executor_, &spawned->task);
         if (r < 0) [[unlikely]] {
             detail::spawned<T>::destroy(*spawned);
             throw_error(r, "spawn");
@@ -192,7 +196,7 @@ public:
         using spawned = detail::spawned<T>;
         detail::root* started = spawned::create(std::move(body), spawned::stops_run);
         join_handle<T> handle(started);
-        const tacet_result r = tacet_task_attach(executor_, &started->task);
+        const tacet_result r = tacet_task_attach_here(executor_, &started->task);
         if (r < 0) {
             spawned::release(*started, spawned::under_way);
             throw_error(r, "run");
@@ -237,19 +241,12 @@ private:
         return r == -ETIME ? 0 : check(r, "executor run");
     }
 
-    // Nothing is ready, in flight or timed: who waits now waits for ever.
-    bool is_idle() const
-    {
-        const tacet_executor_stats now = stats();
-        return executor_->ready.nonempty == 0 && now.in_flight == 0 && now.timers == 0;
-    }
-
     void run_until_exit(tacet_task* awaited)
     {
         bool cancelled = false;
         while (!tacet_task_has_exited(awaited)) {
             check(tacet_executor_run(executor_, TACET_UNTIL_IDLE, nullptr), "executor run");
-            if (tacet_task_has_exited(awaited) || !is_idle())
+            if (tacet_task_has_exited(awaited) || !tacet_executor_is_idle(executor_))
                 continue; // something else stopped the run
             if (cancelled)
                 break;
@@ -277,11 +274,9 @@ namespace detail {
 // Waits for the exit of another task of the same executor, or says in the task's result why it does not.
 inline void wait_for_exit(tacet_task* self, tacet_task* other) noexcept
 {
-    const tacet_result refused = self == other                                             ? -EDEADLK
-                                 : other->level == nullptr                                 ? -EINVAL
-                                 : tacet_task_executor(other) != tacet_task_executor(self) ? -EPERM
-                                 : tacet_task_take_cancel(self)                            ? -ECANCELED
-                                                                                           : 0;
+    tacet_result refused = tacet_task_wait_check(self, other);
+    if (refused == 0 && tacet_task_take_cancel(self))
+        refused = -ECANCELED;
     if (refused == 0) [[likely]] {
         tacet_task_wait_park(self, other);
         return;

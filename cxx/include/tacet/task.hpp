@@ -73,7 +73,7 @@ inline void abandon_root(tacet_task* task)
 }
 
 inline constexpr tacet_switcher_ops coroutine_ops = {
-    .kind = {run_coroutine},
+    .kind = {.run = run_coroutine, .accept = nullptr},
     .name = "coroutine",
     .flags = TACET_SWITCHER_SUSPENDS_BY_RETURNING | TACET_SWITCHER_FOREIGN,
     .create = nullptr,

@@ -93,7 +93,7 @@ static int64_t suspend(struct tacet_context *context)
 
 static const struct tacet_switcher_ops ucontext_ops = {
     .name = "ucontext",
-    .kind = {tacet_stackful_run},
+    .kind = {.run = tacet_stackful_run},
     .create = create,
     .prepare = prepare,
     .resume = resume,

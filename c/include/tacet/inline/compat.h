@@ -16,6 +16,7 @@ enum {
     TACET_OPCODE_BASELINE = 36,     /* IORING_OP_UNLINKAT: whatever has IORING_FEAT_EXT_ARG has the opcodes up to it */
     TACET_FEAT_NO_IOWAIT = 1 << 17, /* IORING_FEAT_NO_IOWAIT, Linux 6.15 */
     TACET_ENTER_NO_IOWAIT = 1 << 7, /* IORING_ENTER_NO_IOWAIT */
+    TACET_REGISTER_SEND_MSG_RING = 31, /* IORING_REGISTER_SEND_MSG_RING, Linux 6.13 */
 };
 
 #endif

@@ -36,7 +36,9 @@ struct tacet_executor {
     struct tacet_submission_queue sq;
     struct tacet_runnable *current;
     uint32_t attached[TACET_PRIORITY_COUNT];
+    uint32_t external; /* tasks of its own that only another thread can make ready, or that are away */
     bool accounting;
+    bool posted_to;               /* its inbox has been used: it looks there before each runnable of lower levels */
     bool has_moving_stacks;       /* it has had tasks of the copying switcher */
     struct tacet_list_node tasks; /* all attached ones */
     void *layer;                  /* a layer above may keep here what its tasks have in common */
@@ -90,7 +92,7 @@ static inline struct tacet_task *tacet_task_resume(struct tacet_runnable *runnab
     struct tacet_task *task = (struct tacet_task *)runnable;
     TACET_ASSERT(task->state == TACET_TASK_READY || task->state == TACET_TASK_PENDING);
     TACET_ASSERT(tacet_task_executor(task)->current == runnable);
-    task->state = TACET_TASK_RUNNING;
+    tacet_task_set_state(task, TACET_TASK_RUNNING);
     return task;
 }
 

@@ -2,7 +2,8 @@
  * The ready queue and its nodes, inlined into C and C++ alike. Layout is not API.
  *
  * Whatever can be resumed is a runnable: a task (of any switcher), a completed callback op. To resume it is a queue pop
- * and one indirect call, whoever is behind it.
+ * and one indirect call, whoever is behind it. What comes to an executor from other threads is one too: a task, or a
+ * message, which is never resumed.
  *
  * Owner thread only. Invariant: bit p of `nonempty` is set exactly when level p has a runnable, which is when its `last`
  * is not NULL; only then is its `first` valid, and `next` of all but the last.
@@ -19,11 +20,15 @@
 extern "C" {
 #endif
 
+struct tacet_executor;
 struct tacet_runnable;
 
 /* What it is, and how it is resumed. A switcher's table begins with one. */
 struct tacet_runnable_kind {
     void (*run)(struct tacet_runnable *runnable);
+
+    /* Of a message: what its arrival means, on the executor's thread. It may be posted anew from there. NULL: a task. */
+    void (*accept)(struct tacet_executor *executor, struct tacet_runnable *message);
 };
 
 struct tacet_runnable {

@@ -4,7 +4,8 @@
  *     IDLE -> PENDING -> RUNNING -> SUSPENDED -> READY -> RUNNING -> ... -> EXITED -> PENDING (reused)
  *                        RUNNING -> READY (a yield)
  *
- * Owner thread only, from attach to exit. Invariants:
+ * Owner thread only, from attach to exit; others may call tacet_task_cancel(), which reads `state` and `level` and writes
+ * `signals`, so the owner changes these by atomic stores. Invariants:
  *   - state is changed by tacet_task_transition alone, which asserts the legal table;
  *   - PENDING and READY tasks are in the ready queue exactly once, no others are;
  *   - wait is meaningful while SUSPENDED, waiting_for is NULL otherwise; wait_node belongs to whatever is waited for;
@@ -45,6 +46,8 @@ enum tacet_task_attention {
 enum tacet_task_flags {
     TACET_TASK_CANCEL_REQUESTED = 1, /* sticky, until the next attach */
     TACET_TASK_RELEASED = 2,         /* to be destroyed when it has exited */
+    TACET_TASK_DISPATCHED = 4,       /* a dispatcher counts its exit */
+    TACET_TASK_EXTERNAL = 8,         /* it waits for another thread */
     TACET_TASK_LAYER_FLAGS = 0xf0,   /* for layers above that have tasks of their own */
 };
 
@@ -57,6 +60,7 @@ enum tacet_wait {
     TACET_WAIT_TASK,       /* waiting_for, by wait_node; a cancel ends the wait */
     TACET_WAIT_SEMAPHORE,  /* the same */
     TACET_WAIT_HOOK,       /* waiting_for, a struct tacet_wait_hook: its on_cancel is called */
+    TACET_WAIT_MOVE,       /* for its arrival at another executor */
     TACET_WAIT_COUNT,
 };
 
@@ -81,11 +85,11 @@ struct tacet_request {
     uint8_t attention; /* bits of enum tacet_op_attention; 0: its completion goes the short way */
 } __attribute__((aligned(8)));
 
-/* Legal successors of each state, as a bit mask. ... -> EXITED without RUNNING: the executor is destroyed. */
+/* Legal successors of each state, as a bit mask. ... -> EXITED, and READY -> SUSPENDED: the executor is destroyed. */
 static const uint8_t tacet_task_successors[TACET_TASK_STATE_COUNT] = {
     /* IDLE */ 1 << TACET_TASK_PENDING,
     /* PENDING */ 1 << TACET_TASK_RUNNING | 1 << TACET_TASK_EXITED,
-    /* READY */ 1 << TACET_TASK_RUNNING | 1 << TACET_TASK_EXITED,
+    /* READY */ 1 << TACET_TASK_RUNNING | 1 << TACET_TASK_SUSPENDED | 1 << TACET_TASK_EXITED,
     /* RUNNING */ 1 << TACET_TASK_READY | 1 << TACET_TASK_SUSPENDED | 1 << TACET_TASK_EXITED,
     /* SUSPENDED */ 1 << TACET_TASK_READY | 1 << TACET_TASK_EXITED,
     /* EXITED */ 1 << TACET_TASK_PENDING,
@@ -93,12 +97,15 @@ static const uint8_t tacet_task_successors[TACET_TASK_STATE_COUNT] = {
 
 /* What few tasks need; the first part of it. Made when it is first needed, gone with the task. */
 struct tacet_task_extra {
-    struct tacet_op *completed; /* a ring of ops to be reaped, by its newest, or NULL */
-    uint32_t ops_initiated;     /* started for the task, not completed, and not what it waits for */
+    struct tacet_op *completed;       /* a ring of ops to be reaped, by its newest, or NULL */
+    uint32_t ops_initiated;           /* started for the task, not completed, and not what it waits for */
+    struct tacet_task *task;          /* whose it is */
+    struct tacet_executor *home;      /* where it was attached, while it is away from there, else NULL */
+    struct tacet_list_node away_node; /* in its home's list of those away */
 };
 
 /*
- * See tacet_task_init(). What a resumption and an await touch stands in the first 64 bytes. 112 in all: a million of
+ * See tacet_task_init(). What a resumption and an await touch stands in the first 64 bytes. 120 in all: a million of
  * suspended tasks is what this is for.
  */
 struct tacet_task {
@@ -123,6 +130,7 @@ struct tacet_task {
     struct tacet_list_node attached_node; /* in the executor's list of tasks */
     struct tacet_list_node *waiters;      /* a ring of the wait_nodes of those that wait for its exit, or NULL */
     struct tacet_task_extra *extra;       /* or NULL */
+    uintptr_t signals;                    /* from other threads: see executor/signals.h; 0: none */
 };
 
 /* Makes a task that can be attached. Field by field: a fifth of the time of spawning a coroutine was the zeroing. */
@@ -142,6 +150,13 @@ static inline void tacet_task_init(struct tacet_task *task, const struct tacet_r
     task->waiting_for = NULL;
     task->waiters = NULL;
     task->extra = NULL;
+    task->signals = 0;
+}
+
+/* relaxed: who acts on what it reads here checks it again on the owner's thread */
+static inline void tacet_task_set_state(struct tacet_task *task, enum tacet_task_state state)
+{
+    __atomic_store_n(&task->state, (uint8_t)state, __ATOMIC_RELAXED);
 }
 
 static inline void tacet_task_transition(struct tacet_task *task, enum tacet_task_state from, enum tacet_task_state to)
@@ -149,7 +164,7 @@ static inline void tacet_task_transition(struct tacet_task *task, enum tacet_tas
     TACET_ASSERT(task->state == from);
     TACET_ASSERT(tacet_task_successors[from] & 1 << to);
     (void)from;
-    task->state = (uint8_t)to;
+    tacet_task_set_state(task, to);
 }
 
 #ifdef __cplusplus

@@ -105,7 +105,7 @@ private:
         born->parent = this;
         born->previous = nullptr;
         born->outcome = &outcome;
-        const tacet_result r = tacet_task_attach(tacet_task_executor(beside), &born->scheduled.task);
+        const tacet_result r = tacet_task_attach_here(tacet_task_executor(beside), &born->scheduled.task);
         if (r < 0) [[unlikely]] {
             frame_deallocate(born, sizeof(child));
             throw_error(r, "spawn");

@@ -1,0 +1,147 @@
+/*
+ * The two ends of the inbox: what other threads send, and what its arrival means.
+ *
+ * What is sent is a task that is to be started, made ready or taken over, or a message. Two messages are the executor's own:
+ * the bells that say that there are signals, and that the run is to return.
+ */
+#include "base/list.h"
+#include "executor/executor.h"
+#include "executor/signals.h"
+#include "task/c_task.h"
+
+#include <tacet/handover.h>
+
+#include <sched.h>
+
+void executor_post(struct executor *executor, struct tacet_runnable *newest, struct tacet_runnable *oldest)
+{
+    if (!inbox_push(&executor->inbox, newest, oldest))
+        return;
+    executor->ring.ops->wake(&executor->ring);
+    /* release: pairs with executor_await_wakers(); the last that is done to an executor that may be gone then */
+    __atomic_fetch_add(&executor->wakes, 1, __ATOMIC_RELEASE);
+}
+
+void executor_await_wakers(const struct executor *executor)
+{
+    while (__atomic_load_n(&executor->wakes, __ATOMIC_ACQUIRE) != executor->inbox.woken)
+        sched_yield();
+}
+
+tacet_result tacet_executor_post(struct tacet_executor *executor, struct tacet_runnable *message)
+{
+    if (executor == NULL || message == NULL || message->kind == NULL || message->kind->accept == NULL)
+        return -EINVAL;
+    if (!executor_is_there(executor_of(executor)))
+        return -EPERM;
+    executor_post(executor_of(executor), message, message);
+    return 0;
+}
+
+/* --- Arrivals --- */
+
+static void task_arrives(struct executor *executor, struct tacet_task *task)
+{
+    if (task->state == TACET_TASK_PENDING) {
+        task_start(executor, task);
+    } else if (task->wait == TACET_WAIT_MOVE) {
+        task_arrive(executor, task);
+    } else {
+        task_end_external(executor, task, task->result);
+    }
+}
+
+/* What a message does may lead here again: then that goes on where this has stopped. */
+void executor_accept(struct executor *executor)
+{
+    if (executor->arrivals == NULL)
+        executor->arrivals = inbox_take(&executor->inbox);
+    while (executor->arrivals != NULL) {
+        struct tacet_runnable *node = executor->arrivals;
+        executor->arrivals = node->next;
+        executor->shared.posted_to = true;
+        executor->accepted++;
+        if (node->kind->accept != NULL)
+            node->kind->accept(&executor->shared, node);
+        else
+            task_arrives(executor, (struct tacet_task *)node);
+    }
+}
+
+/* --- Signals --- */
+
+void executor_signal(struct tacet_task *task, unsigned bit)
+{
+    if (!signal_raise(task, bit))
+        return; /* another one is on its way, or the task is */
+    struct executor *executor = task_find_executor(task);
+    if (signals_push(&executor->signalled, task))
+        executor_post(executor, &executor->signals_bell, &executor->signals_bell);
+}
+
+/* An exited task may be gone once its signals are taken, but one that was released. */
+static void deliver(struct executor *executor, struct tacet_task *task)
+{
+    bool exited = task->state == TACET_TASK_EXITED, released = task->flags & TACET_TASK_RELEASED;
+    (void)signal_take(task, &executor->signals);
+    if (!exited)
+        task_cancel(task);
+    else if (released)
+        task_settle(c_task_of(task));
+}
+
+/* As with executor_accept(), what a cancel does may lead here again. */
+static void accept_signals(struct tacet_executor *shared, struct tacet_runnable *bell)
+{
+    (void)bell;
+    struct executor *executor = executor_of(shared);
+    for (;;) {
+        if (executor->signals == NULL)
+            executor->signals = signals_take(&executor->signalled);
+        if (executor->signals == NULL)
+            return;
+        deliver(executor, executor->signals);
+    }
+}
+
+void tacet_task_await_signals(struct tacet_task *task)
+{
+    while (__atomic_load_n(&task->signals, __ATOMIC_ACQUIRE) != 0) {
+        executor_accept(executor_of(tacet_task_executor(task)));
+        if (__atomic_load_n(&task->signals, __ATOMIC_RELAXED) != 0)
+            sched_yield(); /* to its sender, who has raised it and not posted it yet */
+    }
+}
+
+/* --- Waking --- */
+
+tacet_result tacet_executor_wake(struct tacet_executor *shared, tacet_result result)
+{
+    if (shared == NULL || result == TACET_PENDING)
+        return -EINVAL;
+    struct executor *executor = executor_of(shared);
+    if (!executor_is_there(executor))
+        return -EPERM;
+    /* acq_rel: pairs with itself in accept_wake(); the bell is posted anew only when that has been there */
+    if (__atomic_exchange_n(&executor->wake_result, result, __ATOMIC_ACQ_REL) == TACET_PENDING)
+        executor_post(executor, &executor->wake_bell, &executor->wake_bell);
+    return 0;
+}
+
+static void accept_wake(struct tacet_executor *shared, struct tacet_runnable *bell)
+{
+    (void)bell;
+    struct executor *executor = executor_of(shared);
+    executor->woken_with = __atomic_exchange_n(&executor->wake_result, TACET_PENDING, __ATOMIC_ACQ_REL);
+    executor->woken = true;
+    tacet_executor_stop(shared);
+}
+
+void executor_init_bells(struct executor *executor)
+{
+    static const struct tacet_runnable_kind signals_kind = {.accept = accept_signals};
+    static const struct tacet_runnable_kind wake_kind = {.accept = accept_wake};
+    executor->signals_bell.kind = &signals_kind;
+    executor->wake_bell.kind = &wake_kind;
+    executor->wake_result = TACET_PENDING;
+}

@@ -106,7 +106,7 @@ TACET_EXPORT void tacet_task_wait_park(struct tacet_task *self, struct tacet_tas
 /*
  * For threads that run no executor, or another one: blocks until the task, which somebody attached before, has exited and is
  * its creator's again; *result (may be NULL) is its result. timeout NULL: without end. THREAD-SAFE. Its executor must be run
- * meanwhile, and not be destroyed before this returns. 0; -ETIME; -EINVAL: NULL, unattached, a wrong timeout; -EAGAIN: it waits in a dispatcher; -EDEADLK: from the thread
+ * meanwhile, and not be destroyed before this returns. 0; -ETIME; -EINVAL: NULL, unattached, a wrong timeout; -EAGAIN: it waits in a dispatcher; -ENOMEM; -EDEADLK: from the thread
  * of its executor, while it has not exited; -EPERM: in a forked child; -ECANCELED: the executor is being destroyed.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_join(struct tacet_task *task, tacet_result *result,

@@ -42,10 +42,10 @@ struct inbox {
     INBOX_POINTER(newest); /* a node, NULL, or INBOX_ASLEEP */
 
     /* The taker's: what it has taken and not handed out yet. */
-    INBOX_NODE *unlinked; /* the newest node whose `next` is still to come, or NULL */
-    INBOX_NODE *newer;    /* those above it, oldest first */
-    bool asleep;          /* it has fallen asleep, and not taken anything since */
-    uint64_t woken;       /* how often it was asleep when something came: as often somebody was told to wake it */
+    INBOX_NODE *unlinked __attribute__((aligned(64))); /* the newest node whose `next` is still to come, or NULL */
+    INBOX_NODE *newer;                                 /* those above it, oldest first */
+    bool asleep;                                       /* it has fallen asleep, and not taken anything since */
+    uint64_t woken; /* how often it was asleep when something came: as often somebody was told to wake it */
 };
 
 /*

@@ -38,36 +38,6 @@ tacet_result tacet_executor_post(struct tacet_executor *executor, struct tacet_r
     return 0;
 }
 
-/* --- Arrivals --- */
-
-static void task_arrives(struct executor *executor, struct tacet_task *task)
-{
-    if (task->state == TACET_TASK_PENDING) {
-        task_start(executor, task);
-    } else if (task->wait == TACET_WAIT_MOVE) {
-        task_arrive(executor, task);
-    } else {
-        task_end_external(executor, task, task->result);
-    }
-}
-
-/* What a message does may lead here again: then that goes on where this has stopped. */
-void executor_accept(struct executor *executor)
-{
-    if (executor->arrivals == NULL)
-        executor->arrivals = inbox_take(&executor->inbox);
-    while (executor->arrivals != NULL) {
-        struct tacet_runnable *node = executor->arrivals;
-        executor->arrivals = node->next;
-        executor->shared.posted_to = true;
-        executor->accepted++;
-        if (node->kind->accept != NULL)
-            node->kind->accept(&executor->shared, node);
-        else
-            task_arrives(executor, (struct tacet_task *)node);
-    }
-}
-
 /* --- Signals --- */
 
 void executor_signal(struct tacet_task *task, unsigned bit)
@@ -90,17 +60,50 @@ static void deliver(struct executor *executor, struct tacet_task *task)
         task_settle(c_task_of(task));
 }
 
-/* As with executor_accept(), what a cancel does may lead here again. */
+static void deliver_all(struct executor *executor)
+{
+    while (executor->signals != NULL)
+        deliver(executor, executor->signals);
+}
+
+/* Takes the list exactly once: from then on the bell may be posted anew. */
 static void accept_signals(struct tacet_executor *shared, struct tacet_runnable *bell)
 {
     (void)bell;
     struct executor *executor = executor_of(shared);
-    for (;;) {
-        if (executor->signals == NULL)
-            executor->signals = signals_take(&executor->signalled);
-        if (executor->signals == NULL)
-            return;
-        deliver(executor, executor->signals);
+    deliver_all(executor);
+    executor->signals = signals_take(&executor->signalled);
+    deliver_all(executor);
+}
+
+/* --- Arrivals --- */
+
+static void task_arrives(struct executor *executor, struct tacet_task *task)
+{
+    if (task->state == TACET_TASK_PENDING) {
+        task_start(executor, task);
+    } else if (task->wait == TACET_WAIT_MOVE) {
+        task_arrive(executor, task);
+    } else {
+        task_end_external(executor, task, task->result);
+    }
+}
+
+/* What a message or a cancel does may lead here again: then that goes on where this has stopped. */
+void executor_accept(struct executor *executor)
+{
+    deliver_all(executor);
+    if (executor->arrivals == NULL)
+        executor->arrivals = inbox_take(&executor->inbox);
+    while (executor->arrivals != NULL) {
+        struct tacet_runnable *node = executor->arrivals;
+        executor->arrivals = node->next;
+        executor->shared.posted_to = true;
+        executor->accepted++;
+        if (node->kind->accept != NULL)
+            node->kind->accept(&executor->shared, node);
+        else
+            task_arrives(executor, (struct tacet_task *)node);
     }
 }
 

@@ -30,8 +30,8 @@
     __atomic_compare_exchange_n(word, expected, value, false, order, __ATOMIC_RELAXED)
 #define SIGNALS_RELAXED __ATOMIC_RELAXED
 #define SIGNALS_RAISE_ACQ_REL __ATOMIC_ACQ_REL
-#define SIGNALS_PUSH_RELEASE __ATOMIC_RELEASE
-#define SIGNALS_LIST_ACQUIRE __ATOMIC_ACQUIRE
+#define SIGNALS_PUSH_ACQ_REL __ATOMIC_ACQ_REL
+#define SIGNALS_LIST_ACQ_REL __ATOMIC_ACQ_REL
 #define SIGNALS_TAKE_ACQ_REL __ATOMIC_ACQ_REL
 #define SIGNALS_ARRIVE_ACQ_REL __ATOMIC_ACQ_REL
 #endif
@@ -50,7 +50,12 @@ static inline bool signal_raise(SIGNALS_TASK *task, unsigned bit)
     return SIGNALS_OR(&task->signals, bit, SIGNALS_RAISE_ACQ_REL) == 0;
 }
 
-/* true: the list was empty, and its executor must be told. */
+/*
+ * true: the list was empty, and its executor must be told.
+ *
+ * The successful change of the list releases the task's word to signals_take(), and acquires from it that the executor has
+ * done with the bell, which may be posted anew.
+ */
 static inline bool signals_push(SIGNALS_LIST *list, SIGNALS_TASK *task)
 {
     SIGNALS_TASK *next = SIGNALS_LOAD(list, SIGNALS_RELAXED);
@@ -59,14 +64,14 @@ static inline bool signals_push(SIGNALS_LIST *list, SIGNALS_TASK *task)
         /* others may raise bits meanwhile: only the link is changed */
         SIGNALS_XOR(&task->signals, linked ^ (uintptr_t)next, SIGNALS_RELAXED);
         linked = (uintptr_t)next;
-    } while (!SIGNALS_REPLACE(list, &next, task, SIGNALS_PUSH_RELEASE)); /* release: pairs with signals_take() */
+    } while (!SIGNALS_REPLACE(list, &next, task, SIGNALS_PUSH_ACQ_REL));
     return linked == 0;
 }
 
-/* The executor: all of its list, newest first, each to be given to signal_take(). */
+/* The executor, once for each bell: all of its list, newest first, each to be given to signal_take(). */
 static inline SIGNALS_TASK *signals_take(SIGNALS_LIST *list)
 {
-    return SIGNALS_EXCHANGE(list, NULL, SIGNALS_LIST_ACQUIRE);
+    return SIGNALS_EXCHANGE(list, NULL, SIGNALS_LIST_ACQ_REL);
 }
 
 /* The bits that were raised; it may be signalled anew from now on. *next: of the list. */

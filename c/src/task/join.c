@@ -1,44 +1,54 @@
 /*
- * Threads that wait for a task: a task on their stack that does the waiting at the other's executor, and a futex that says when.
+ * Threads that wait for a task: a task of theirs that does the waiting at the other's executor, and a futex that says when.
  *
  * The joiner's task becomes ready when the other exits, and is resumed after the other's stack has been left: then the other
- * is its creator's. It touches nothing of itself after the futex is set.
+ * is its creator's. The joiner's memory is freed by the thread, or, if that did not wait to the end, by the executor when it
+ * has both been told so and has done with the joiner.
  */
 #include "base/clock.h"
 #include "executor/executor.h"
 #include "task/c_task.h"
 
 #include <linux/futex.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Between two looks whether a cancel has arrived. */
-#define PAUSE_NS (100 * 1000)
-
-struct joiner {
-    struct tacet_task task; /* first */
-    struct tacet_task *other;
-    bool waits;
-    tacet_result result; /* of the wait */
-    tacet_result others_result;
-    uint32_t done;
+enum joiner_state {
+    JOINER_WAITS,
+    JOINER_HAS_ENDED,
+    JOINER_WAS_LEFT, /* by its thread */
 };
 
-static void finish(struct joiner *joiner, tacet_result result, tacet_result others_result)
+struct joiner {
+    struct tacet_task task;      /* first */
+    struct tacet_runnable leave; /* the message that says that it was left */
+    struct tacet_task *other;
+    tacet_result result; /* of the wait */
+    tacet_result others_result;
+    uint32_t state; /* enum joiner_state; both change it by an exchange */
+    bool waits;
+    bool left; /* the message has come */
+};
+
+static void end(struct joiner *joiner, tacet_result result, tacet_result others_result)
 {
+    tacet_task_finish(&joiner->task);
     joiner->result = result;
     joiner->others_result = others_result;
-    uint32_t *word = &joiner->done;
-    /* release: pairs with the acquire in wait_for() */
-    __atomic_store_n(word, 1, __ATOMIC_RELEASE);
-    syscall(__NR_futex, word, FUTEX_WAKE_PRIVATE, 1);
+    bool left = joiner->left;
+    uint32_t *state = &joiner->state;
+    /* release: pairs with the acquire in wait_for(), after which the memory may be gone */
+    if (__atomic_exchange_n(state, JOINER_HAS_ENDED, __ATOMIC_ACQ_REL) == JOINER_WAITS)
+        syscall(__NR_futex, state, FUTEX_WAKE_PRIVATE, 1);
+    else if (left)
+        free(joiner);
 }
 
 static void exit_joined(struct joiner *joiner, tacet_result result, tacet_result others_result)
 {
     tacet_task_exit(&joiner->task, 0);
-    tacet_task_finish(&joiner->task);
-    finish(joiner, result, others_result);
+    end(joiner, result, others_result);
 }
 
 static void wait_for_exit(struct joiner *joiner)
@@ -53,19 +63,32 @@ static void run(struct tacet_runnable *runnable)
     struct tacet_task *self = &joiner->task, *other = joiner->other;
     if (joiner->waits)
         exit_joined(joiner, self->result, self->result == 0 ? self->waited : 0);
+    else if (joiner->left) /* the other may be gone */
+        exit_joined(joiner, -ECANCELED, 0);
     else if (other->state == TACET_TASK_EXITED)
         exit_joined(joiner, 0, other->result);
-    else if (tacet_task_take_cancel(self))
-        exit_joined(joiner, -ECANCELED, 0);
     else
         wait_for_exit(joiner);
 }
 
 static void abandon(struct tacet_task *task)
 {
-    tacet_task_finish(task);
-    finish((struct joiner *)task, -ECANCELED, 0);
+    end((struct joiner *)task, -ECANCELED, 0);
 }
+
+/* The thread's right to the other task ends when it leaves; the joiner's wait, if it has begun, is in the other's list. */
+static void accept_leave(struct tacet_executor *executor, struct tacet_runnable *message)
+{
+    (void)executor;
+    struct joiner *joiner = TACET_CONTAINER_OF(message, struct joiner, leave);
+    joiner->left = true;
+    if (joiner->task.state == TACET_TASK_EXITED)
+        free(joiner);
+    else
+        task_cancel(&joiner->task);
+}
+
+static const struct tacet_runnable_kind leave_kind = {.accept = accept_leave};
 
 static const struct tacet_switcher_ops joiner_ops = {
     .kind = {.run = run},
@@ -74,30 +97,37 @@ static const struct tacet_switcher_ops joiner_ops = {
     .abandon = abandon,
 };
 
-/* false: the time is over. */
-static bool wait_for(struct joiner *joiner, uint64_t deadline_ns)
+/* Until the deadline. */
+static void wait_for(struct joiner *joiner, uint64_t deadline_ns)
 {
-    /* acquire: pairs with the release in finish() */
-    while (__atomic_load_n(&joiner->done, __ATOMIC_ACQUIRE) == 0) {
+    /* acquire: pairs with the release in end() */
+    while (__atomic_load_n(&joiner->state, __ATOMIC_ACQUIRE) == JOINER_WAITS) {
         uint64_t now = clock_ns();
         if (now >= deadline_ns)
-            return false;
+            return;
         struct timespec left = clock_timespec(deadline_ns - now);
-        syscall(__NR_futex, &joiner->done, FUTEX_WAIT_PRIVATE, 0, deadline_ns != TACET_FOREVER ? &left : NULL);
+        syscall(__NR_futex, &joiner->state, FUTEX_WAIT_PRIVATE, JOINER_WAITS,
+                deadline_ns != TACET_FOREVER ? &left : NULL);
     }
-    return true;
 }
 
-/* The executor may find that the task has exited before it finds the cancel: so that is awaited too. */
-static tacet_result give_up(struct joiner *joiner)
+static tacet_result join_from_afar(struct executor *executor, struct joiner *joiner, uint64_t deadline_ns,
+                                   tacet_result *result)
 {
-    tacet_task_cancel(&joiner->task);
-    wait_for(joiner, TACET_FOREVER);
-    while (__atomic_load_n(&joiner->task.signals, __ATOMIC_ACQUIRE) != 0) {
-        struct timespec pause = clock_timespec(PAUSE_NS);
-        nanosleep(&pause, NULL);
+    tacet_task_init(&joiner->task, &joiner_ops.kind);
+    tacet_result r = tacet_task_attach(&executor->shared, &joiner->task);
+    if (r == 0) {
+        wait_for(joiner, deadline_ns);
+        if (__atomic_exchange_n(&joiner->state, JOINER_WAS_LEFT, __ATOMIC_ACQ_REL) == JOINER_WAITS) {
+            executor_post(executor, &joiner->leave, &joiner->leave);
+            return -ETIME;
+        }
+        r = joiner->result;
+        if (result != NULL && r == 0)
+            *result = joiner->others_result;
     }
-    return joiner->result == -ECANCELED ? -ETIME : joiner->result;
+    free(joiner);
+    return r;
 }
 
 static tacet_result check(const struct tacet_task *task, const struct timespec *timeout)
@@ -120,18 +150,16 @@ tacet_result tacet_task_join(struct tacet_task *task, tacet_result *result, cons
     if (r < 0)
         return r;
     struct executor *executor = task_find_executor(task);
-    struct joiner joiner = {.other = task};
     if (executor_is_mine(executor)) {
-        joiner.others_result = task->result;
-    } else {
-        tacet_task_init(&joiner.task, &joiner_ops.kind);
-        r = tacet_task_attach(&executor->shared, &joiner.task);
-        if (r < 0)
-            return r;
-        uint64_t deadline_ns = timeout != NULL ? clock_add(clock_ns(), clock_duration(timeout)) : TACET_FOREVER;
-        r = wait_for(&joiner, deadline_ns) ? joiner.result : give_up(&joiner);
+        if (result != NULL)
+            *result = task->result;
+        return 0;
     }
-    if (r == 0 && result != NULL)
-        *result = joiner.others_result;
-    return r;
+    struct joiner *joiner = calloc(1, sizeof *joiner);
+    if (joiner == NULL)
+        return -ENOMEM;
+    joiner->leave.kind = &leave_kind;
+    joiner->other = task;
+    uint64_t deadline_ns = timeout != NULL ? clock_add(clock_ns(), clock_duration(timeout)) : TACET_FOREVER;
+    return join_from_afar(executor, joiner, deadline_ns, result);
 }

@@ -5,12 +5,14 @@
 
 namespace bench {
 
-crew::crew(std::size_t threads)
-    : begin_(static_cast<std::ptrdiff_t>(threads)), end_(static_cast<std::ptrdiff_t>(threads))
+crew::crew(std::size_t threads, placement where)
+    : where_(where), begin_(static_cast<std::ptrdiff_t>(threads)), end_(static_cast<std::ptrdiff_t>(threads))
 {
     others_.reserve(threads - 1);
     for (std::size_t part = 1; part < threads; part++)
         others_.emplace_back([this, part] { serve(part); });
+    if (where_ == placement::apart)
+        first_.emplace(0);
 }
 
 crew::~crew()
@@ -25,6 +27,9 @@ crew::~crew()
 
 void crew::serve(std::size_t part)
 {
+    std::optional<pinned> place;
+    if (where_ == placement::apart)
+        place.emplace(part);
     for (;;) {
         begin_.arrive_and_wait();
         if (work_ == nullptr)

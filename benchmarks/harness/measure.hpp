@@ -23,6 +23,13 @@ struct slice {
     double ns_per_op() const { return ns / static_cast<double>(ops); }
 };
 
+// Whose loss of the processor to others spoils a slice.
+enum class disturbed_by {
+    own_thread,
+    any_thread, // of several, each with a processor of its own
+    nobody,     // there are more threads than processors, or the slice's figure stands that
+};
+
 // Something that performs operations and checks what they computed. What outlives a slice (tasks, rings, files) is
 // made by the constructor and released by the destructor.
 class contestant {
@@ -41,6 +48,8 @@ public:
 
     // perform(), timed; for those that bring a clock of their own.
     virtual slice take_slice(std::uint64_t ops);
+
+    virtual disturbed_by sensitivity() const { return disturbed_by::own_thread; }
 
     // Of what takes long to set up: how many slices a repetition may have, and how long they are at least.
     virtual int slices_max() const { return std::numeric_limits<int>::max(); }

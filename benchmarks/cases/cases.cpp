@@ -15,6 +15,7 @@ const bench_case cases[] = {
     {"cycle", "one message of the ring test: [N R M], or a sweep over sizes", run_cycle},
     {"memory", "bytes a task that is suspended in a sleep", run_memory},
     {"create", "create and destroy a task whose stack is in the pool", run_create},
+    {"post", "attach to another thread's executor: kept busy; asleep", run_post},
     {"copy", "tacet-cp against cp -r -p: small files, and one large file", run_copy},
 };
 

@@ -48,6 +48,7 @@ report run_cycle(const options& options);
 report run_memory(const options& options);
 report run_create(const options& options);
 report run_copy(const options& options);
+report run_post(const options& options);
 
 // What a child of the case `memory` does: prints bytes grown, bytes that a task's body needs itself, and mappings, and
 // ends the process.

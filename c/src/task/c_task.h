@@ -149,9 +149,6 @@ static inline void task_leave(struct tacet_executor *executor, struct tacet_task
     list_remove(&task->attached_node);
 }
 
-/* 0 if the task is its creator's, and fit to be started. */
-tacet_result task_check_may_start(struct tacet_task *task);
-
 /* A task that was posted to the executor becomes one of its own, and ready. */
 void task_start(struct executor *executor, struct tacet_task *task);
 

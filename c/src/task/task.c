@@ -79,19 +79,25 @@ static bool is_attached(const struct tacet_task *task)
     return state != TACET_TASK_IDLE && state != TACET_TASK_EXITED;
 }
 
-/* Whether the executor that had the task has still to do with it: an operation that it left in flight, a cancel that came
- * too late and is on its way. */
-static bool is_needed(struct tacet_task *task)
+static TACET_NOINLINE bool is_needed_still(struct tacet_task *task)
 {
     if (task_has_ops_in_flight(task))
         return true;
     /* acquire: pairs with the release in signal_take(), after which its executor does not touch it any more */
-    if (TACET_LIKELY(__atomic_load_n(&task->signals, __ATOMIC_ACQUIRE) == 0))
+    if (__atomic_load_n(&task->signals, __ATOMIC_ACQUIRE) == 0)
         return false;
     if (!executor_is_mine(executor_of(tacet_task_executor(task))))
         return true;
     tacet_task_await_signals(task);
     return false;
+}
+
+/* Whether the executor that had the task has still to do with it: an operation that it left in flight, a cancel that came
+ * too late and is on its way. */
+static inline bool is_needed(struct tacet_task *task)
+{
+    bool may_be = task->extra != NULL || __atomic_load_n(&task->signals, __ATOMIC_ACQUIRE) != 0;
+    return TACET_UNLIKELY(may_be) && is_needed_still(task);
 }
 
 tacet_result tacet_task_destroy(struct tacet_task *task)
@@ -167,24 +173,14 @@ static tacet_result open_account(struct tacet_task *task, bool accounted, uint64
     return r;
 }
 
-tacet_result task_check_may_start(struct tacet_task *task)
+/* 0 if the task is its creator's, and fit to be started. */
+static inline tacet_result check_may_start(struct tacet_task *task)
 {
     if (task == NULL)
         return -EINVAL;
     if (is_attached(task) || is_needed(task))
         return -EBUSY;
     return !(tacet_task_ops(task)->flags & TACET_SWITCHER_FOREIGN) && c_task_of(task)->body == NULL ? -EINVAL : 0;
-}
-
-static inline tacet_result check_attach(const struct tacet_executor *shared, struct tacet_task *task)
-{
-    tacet_result r = task_check_may_start(task);
-    if (TACET_UNLIKELY(r < 0))
-        return r;
-    const struct executor *executor = executor_of(shared);
-    if (TACET_UNLIKELY(!executor_is_there(executor)))
-        return -EPERM;
-    return __atomic_load_n(&executor->closing, __ATOMIC_RELAXED) ? -ECANCELED : 0;
 }
 
 static TACET_NOINLINE void prepare_context(struct tacet_task *task)
@@ -220,10 +216,10 @@ void task_start(struct executor *executor, struct tacet_task *task)
     start(&executor->shared, task);
 }
 
-static inline tacet_result enqueue(struct tacet_executor *executor, struct tacet_task *task, uint8_t attention)
+static inline tacet_result hand_over_to(struct tacet_executor *executor, struct tacet_task *task, uint8_t attention)
 {
     hand_over(task, &executor->ready.levels[task->priority], attention);
-    if (TACET_LIKELY(executor_is_mine(executor_of(executor))))
+    if (executor_is_mine(executor_of(executor)))
         start(executor, task);
     else
         executor_post(executor_of(executor), &task->runnable, &task->runnable);
@@ -234,18 +230,43 @@ static TACET_NOINLINE tacet_result attach_accounted(struct tacet_executor *execu
                                                     uint64_t now)
 {
     tacet_result r = open_account(task, executor->accounting, now);
-    return r < 0 ? r : enqueue(executor, task, executor->accounting ? TACET_TASK_ACCOUNTED : 0);
+    return r < 0 ? r : hand_over_to(executor, task, executor->accounting ? TACET_TASK_ACCOUNTED : 0);
 }
 
 /* now: a reading of the ticks, where the executor keeps time accounts. The calls stand last: no register is saved. */
-static inline tacet_result attach(struct tacet_executor *executor, struct tacet_task *task, uint64_t now)
+static inline tacet_result attach_here(struct tacet_executor *executor, struct tacet_task *task, uint64_t now)
 {
-    tacet_result r = check_attach(executor, task);
+    tacet_result r = check_may_start(task);
     if (TACET_UNLIKELY(r < 0))
         return r;
+    if (TACET_UNLIKELY(executor_of(executor)->closing))
+        return -ECANCELED;
     if (TACET_UNLIKELY(executor->accounting || task->extra != NULL))
         return attach_accounted(executor, task, now);
-    return enqueue(executor, task, 0);
+    hand_over(task, &executor->ready.levels[task->priority], 0);
+    start(executor, task);
+    return 0;
+}
+
+static TACET_NOINLINE tacet_result attach_from_afar(struct tacet_executor *executor, struct tacet_task *task,
+                                                    uint64_t now)
+{
+    if (!executor_is_there(executor_of(executor)))
+        return -EPERM;
+    tacet_result r = check_may_start(task);
+    if (r < 0)
+        return r;
+    if (__atomic_load_n(&executor_of(executor)->closing, __ATOMIC_RELAXED))
+        return -ECANCELED;
+    if (executor->accounting || task->extra != NULL)
+        return attach_accounted(executor, task, now);
+    return hand_over_to(executor, task, 0);
+}
+
+static inline tacet_result attach(struct tacet_executor *executor, struct tacet_task *task, uint64_t now)
+{
+    return TACET_LIKELY(executor_is_mine(executor_of(executor))) ? attach_here(executor, task, now)
+                                                                 : attach_from_afar(executor, task, now);
 }
 
 tacet_result tacet_task_attach_many(struct tacet_executor *executor, struct tacet_task *const *tasks, size_t count)
@@ -263,7 +284,11 @@ tacet_result tacet_task_attach_many(struct tacet_executor *executor, struct tace
 
 tacet_result tacet_task_attach_here(struct tacet_executor *executor, struct tacet_task *task)
 {
-    return tacet_executor_is_here(executor) ? tacet_task_attach(executor, task) : -EPERM;
+    if (executor == NULL)
+        return -EINVAL;
+    if (!executor_is_mine(executor_of(executor)))
+        return -EPERM;
+    return attach_here(executor, task, executor->accounting ? tacet_ticks() : 0);
 }
 
 tacet_result tacet_task_attach(struct tacet_executor *executor, struct tacet_task *task)
@@ -275,7 +300,7 @@ tacet_result tacet_task_attach(struct tacet_executor *executor, struct tacet_tas
 
 tacet_result task_submit(struct tacet_task *task, bool accounted)
 {
-    tacet_result r = task_check_may_start(task);
+    tacet_result r = check_may_start(task);
     if (r == 0 && (accounted || task->extra != NULL))
         r = open_account(task, accounted, accounted ? tacet_ticks() : 0);
     if (r < 0)

@@ -99,6 +99,7 @@ static tacet_result open_executor(struct executor *executor, const struct tacet_
     snprintf(executor->config, sizeof executor->config, "tacet %s %s accounting=%s", TACET_VERSION,
              executor->ring.description, options->accounting ? "on" : "off");
     executor->owner = &executor_thread_identity;
+    executor->keeps_accounts = options->accounting;
     thread_enter();
     executor->errno_location = thread_state.errno_location;
     executor->report = options->report;

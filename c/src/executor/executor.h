@@ -26,7 +26,12 @@ struct executor_source {
 
 struct executor {
     struct tacet_executor shared; /* first: see executor_of() */
-    const void *owner;            /* identity of the thread that may use it */
+
+    /* What others read: in cache lines that are seldom written. */
+    const void *owner __attribute__((aligned(64))); /* identity of the thread that may use it */
+    bool keeps_accounts;
+    bool closing;    /* being destroyed: nothing is started any more */
+    unsigned urgent; /* a mask of levels for which there may be something in the inbox */
     struct inbox inbox __attribute__((aligned(64)));
     struct tacet_task *signalled; /* see signals.h */
     tacet_result wake_result;     /* what the present run, or the next one, is to return; TACET_PENDING: nothing */
@@ -39,7 +44,6 @@ struct executor {
     struct ring ring;
     struct timers timers;
     bool running;    /* inside run */
-    bool closing;    /* being destroyed: nothing is started any more */
     bool stopping;   /* the present run is to return */
     bool deadlocked; /* because a task cannot go on before it has */
     bool woken;      /* woken_with is what it is to return */
@@ -102,8 +106,13 @@ tacet_result executor_sleep(struct executor *executor, uint64_t timeout_ns);
 /* The present run is to return -EDEADLK: its caller occupies what the running task needs. */
 void executor_deadlock(struct executor *executor);
 
-/* From any thread: to the inbox; wakes the executor if it sleeps. */
-void executor_post(struct executor *executor, struct tacet_runnable *newest, struct tacet_runnable *oldest);
+/* From any thread: to the inbox; wakes the executor if it sleeps. Messages count as urgent. */
+void executor_post(struct executor *executor, struct tacet_runnable *message);
+void executor_post_task(struct executor *executor, struct tacet_task *task);
+
+/* The same for tasks that lead from newest to oldest by `next`; levels: the mask of their levels. */
+void executor_post_tasks(struct executor *executor, struct tacet_task *newest, struct tacet_task *oldest,
+                         unsigned levels);
 
 /* Until nobody is on the way to wake it any more who was told to. It has taken its inbox. */
 void executor_await_wakers(const struct executor *executor);

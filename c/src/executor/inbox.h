@@ -81,21 +81,19 @@ static inline INBOX_NODE *inbox_take(struct inbox *inbox)
         if (node == INBOX_ASLEEP)
             return NULL;
     }
+    INBOX_NODE *newer = inbox->newer;
     while (node != NULL) {
         /* acquire: pairs with the release of the store in inbox_push() */
         INBOX_NODE *older = INBOX_LOAD(&node->next, INBOX_WALK_ACQUIRE);
         if (older == INBOX_LINKING)
             break;
-        INBOX_STORE(&node->next, inbox->newer, INBOX_RELAXED);
-        inbox->newer = node;
+        INBOX_STORE(&node->next, newer, INBOX_RELAXED);
+        newer = node;
         node = older;
     }
     inbox->unlinked = node;
-    if (node != NULL)
-        return NULL;
-    INBOX_NODE *oldest = inbox->newer;
-    inbox->newer = NULL;
-    return oldest;
+    inbox->newer = node != NULL ? newer : NULL;
+    return node != NULL ? NULL : newer;
 }
 
 /* The taker, before it sleeps. false: it must not, there is something. */

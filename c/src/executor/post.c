@@ -13,13 +13,36 @@
 
 #include <sched.h>
 
-void executor_post(struct executor *executor, struct tacet_runnable *newest, struct tacet_runnable *oldest)
+/*
+ * The levels are told before the push, since after it the executor may be gone. So in between it may forget them again: what is
+ * urgent then waits for the end of a batch of the run loop.
+ */
+static void post(struct executor *executor, struct tacet_runnable *newest, struct tacet_runnable *oldest,
+                 unsigned levels)
 {
+    if ((__atomic_load_n(&executor->urgent, __ATOMIC_RELAXED) & levels) != levels)
+        __atomic_fetch_or(&executor->urgent, levels, __ATOMIC_RELAXED);
     if (!inbox_push(&executor->inbox, newest, oldest))
         return;
     executor->ring.ops->wake(&executor->ring);
     /* release: pairs with executor_await_wakers(); the last that is done to an executor that may be gone then */
     __atomic_fetch_add(&executor->wakes, 1, __ATOMIC_RELEASE);
+}
+
+void executor_post(struct executor *executor, struct tacet_runnable *message)
+{
+    post(executor, message, message, 1u << TACET_PRIORITY_HIGH);
+}
+
+void executor_post_task(struct executor *executor, struct tacet_task *task)
+{
+    executor_post_tasks(executor, task, task, 1u << __atomic_load_n(&task->priority, __ATOMIC_RELAXED));
+}
+
+void executor_post_tasks(struct executor *executor, struct tacet_task *newest, struct tacet_task *oldest,
+                         unsigned levels)
+{
+    post(executor, &newest->runnable, &oldest->runnable, levels);
 }
 
 void executor_await_wakers(const struct executor *executor)
@@ -34,7 +57,7 @@ tacet_result tacet_executor_post(struct tacet_executor *executor, struct tacet_r
         return -EINVAL;
     if (!executor_is_there(executor_of(executor)))
         return -EPERM;
-    executor_post(executor_of(executor), message, message);
+    executor_post(executor_of(executor), message);
     return 0;
 }
 
@@ -46,7 +69,7 @@ void executor_signal(struct tacet_task *task, unsigned bit)
         return; /* another one is on its way, or the task is */
     struct executor *executor = task_find_executor(task);
     if (signals_push(&executor->signalled, task))
-        executor_post(executor, &executor->signals_bell, &executor->signals_bell);
+        executor_post(executor, &executor->signals_bell);
 }
 
 /* An exited task may be gone once its signals are taken, but one that was released. */
@@ -93,8 +116,10 @@ static void task_arrives(struct executor *executor, struct tacet_task *task)
 void executor_accept(struct executor *executor)
 {
     deliver_all(executor);
-    if (executor->arrivals == NULL)
+    if (executor->arrivals == NULL) {
+        __atomic_store_n(&executor->urgent, 0, __ATOMIC_RELAXED);
         executor->arrivals = inbox_take(&executor->inbox);
+    }
     while (executor->arrivals != NULL) {
         struct tacet_runnable *node = executor->arrivals;
         executor->arrivals = node->next;
@@ -127,7 +152,7 @@ tacet_result tacet_executor_wake(struct tacet_executor *shared, tacet_result res
         return -EPERM;
     /* acq_rel: pairs with itself in accept_wake(); the bell is posted anew only when that has been there */
     if (__atomic_exchange_n(&executor->wake_result, result, __ATOMIC_ACQ_REL) == TACET_PENDING)
-        executor_post(executor, &executor->wake_bell, &executor->wake_bell);
+        executor_post(executor, &executor->wake_bell);
     return 0;
 }
 

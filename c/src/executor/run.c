@@ -181,7 +181,7 @@ static inline unsigned where_to_look(const struct executor *executor, size_t lev
 static inline bool look(struct executor *executor, const struct tacet_level *level, unsigned where)
 {
     return (where & LOOK_RING && ring_has_news(&executor->ring)) ||
-           (where & LOOK_INBOX && inbox_has_news(&executor->inbox)) ||
+           (where & LOOK_INBOX && __atomic_load_n(&executor->urgent, __ATOMIC_RELAXED) & level->may_preempt) ||
            (where & LOOK_SOURCE && __atomic_load_n(executor->source->hint, __ATOMIC_RELAXED) & level->may_preempt);
 }
 

@@ -119,7 +119,7 @@ static tacet_result join_from_afar(struct executor *executor, struct joiner *joi
     if (r == 0) {
         wait_for(joiner, deadline_ns);
         if (__atomic_exchange_n(&joiner->state, JOINER_WAS_LEFT, __ATOMIC_ACQ_REL) == JOINER_WAITS) {
-            executor_post(executor, &joiner->leave, &joiner->leave);
+            executor_post(executor, &joiner->leave);
             return -ETIME;
         }
         r = joiner->result;

@@ -26,7 +26,7 @@ void tacet_task_unpark_external(struct tacet_task *task, tacet_result result)
         task_end_external(executor, task, result);
     } else {
         task->result = result;
-        executor_post(executor, &task->runnable, &task->runnable);
+        executor_post_task(executor, task);
     }
 }
 
@@ -66,7 +66,7 @@ static void send_to(struct tacet_task *task, struct executor *to)
 {
     task->wait = TACET_WAIT_MOVE;
     task_set_level(task, &to->shared.ready.levels[task->priority]);
-    executor_post(to, &task->runnable, &task->runnable);
+    executor_post_task(to, task);
 }
 
 /* Where time accounts are kept, the resumption that is under way ends here. */

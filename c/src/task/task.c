@@ -159,7 +159,7 @@ tacet_result tacet_task_set_priority(struct tacet_task *task, enum tacet_priorit
     }
     if (task->level != NULL)
         task_set_level(task, task->level + (int)cpu - (int)task->priority);
-    task->priority = (uint8_t)cpu;
+    __atomic_store_n(&task->priority, (uint8_t)cpu, __ATOMIC_RELAXED);
     task->ioprio = ioprio[io];
     return 0;
 }
@@ -216,70 +216,77 @@ void task_start(struct executor *executor, struct tacet_task *task)
     start(&executor->shared, task);
 }
 
-static inline tacet_result hand_over_to(struct tacet_executor *executor, struct tacet_task *task, uint8_t attention)
-{
-    hand_over(task, &executor->ready.levels[task->priority], attention);
-    if (executor_is_mine(executor_of(executor)))
-        start(executor, task);
-    else
-        executor_post(executor_of(executor), &task->runnable, &task->runnable);
-    return 0;
-}
-
-static TACET_NOINLINE tacet_result attach_accounted(struct tacet_executor *executor, struct tacet_task *task,
-                                                    uint64_t now)
-{
-    tacet_result r = open_account(task, executor->accounting, now);
-    return r < 0 ? r : hand_over_to(executor, task, executor->accounting ? TACET_TASK_ACCOUNTED : 0);
-}
-
-/* now: a reading of the ticks, where the executor keeps time accounts. The calls stand last: no register is saved. */
-static inline tacet_result attach_here(struct tacet_executor *executor, struct tacet_task *task, uint64_t now)
+/* What an attachment changes of the task, on whatever thread. now: a reading of the ticks, where the executor keeps time
+ * accounts. */
+static inline tacet_result prepare_attach(struct tacet_executor *executor, struct tacet_task *task, bool accounted,
+                                          uint64_t now)
 {
     tacet_result r = check_may_start(task);
     if (TACET_UNLIKELY(r < 0))
         return r;
-    if (TACET_UNLIKELY(executor_of(executor)->closing))
-        return -ECANCELED;
-    if (TACET_UNLIKELY(executor->accounting || task->extra != NULL))
-        return attach_accounted(executor, task, now);
-    hand_over(task, &executor->ready.levels[task->priority], 0);
-    start(executor, task);
+    if (TACET_UNLIKELY(accounted || task->extra != NULL)) {
+        r = open_account(task, accounted, now);
+        if (r < 0)
+            return r;
+    }
+    hand_over(task, &executor->ready.levels[task->priority], accounted ? TACET_TASK_ACCOUNTED : 0);
     return 0;
 }
 
-static TACET_NOINLINE tacet_result attach_from_afar(struct tacet_executor *executor, struct tacet_task *task,
-                                                    uint64_t now)
+static inline tacet_result attach_here(struct tacet_executor *executor, struct tacet_task *task, uint64_t now)
 {
-    if (!executor_is_there(executor_of(executor)))
-        return -EPERM;
-    tacet_result r = check_may_start(task);
-    if (r < 0)
-        return r;
-    if (__atomic_load_n(&executor_of(executor)->closing, __ATOMIC_RELAXED))
+    if (TACET_UNLIKELY(executor_of(executor)->closing))
         return -ECANCELED;
-    if (executor->accounting || task->extra != NULL)
-        return attach_accounted(executor, task, now);
-    return hand_over_to(executor, task, 0);
+    tacet_result r = prepare_attach(executor, task, executor->accounting, now);
+    if (TACET_LIKELY(r == 0))
+        start(executor, task);
+    return r;
 }
 
-static inline tacet_result attach(struct tacet_executor *executor, struct tacet_task *task, uint64_t now)
+static tacet_result attach_many_here(struct tacet_executor *executor, struct tacet_task *const *tasks, size_t count)
 {
-    return TACET_LIKELY(executor_is_mine(executor_of(executor))) ? attach_here(executor, task, now)
-                                                                 : attach_from_afar(executor, task, now);
+    uint64_t now = executor->accounting ? tacet_ticks() : 0;
+    for (size_t i = 0; i < count; i++) {
+        tacet_result r = attach_here(executor, tasks[i], now);
+        if (r < 0)
+            return i > 0 ? (tacet_result)i : r;
+    }
+    return (tacet_result)count;
+}
+
+/* All by one push. */
+static TACET_NOINLINE tacet_result attach_many_from_afar(struct tacet_executor *shared, struct tacet_task *const *tasks,
+                                                         size_t count)
+{
+    struct executor *executor = executor_of(shared);
+    if (!executor_is_there(executor))
+        return -EPERM;
+    if (__atomic_load_n(&executor->closing, __ATOMIC_RELAXED))
+        return -ECANCELED;
+    uint64_t now = executor->keeps_accounts ? tacet_ticks() : 0;
+    tacet_result r = 0;
+    unsigned levels = 0;
+    size_t prepared = 0;
+    for (; prepared < count; prepared++) {
+        struct tacet_task *task = tasks[prepared];
+        r = prepare_attach(shared, task, executor->keeps_accounts, now);
+        if (r < 0)
+            break;
+        levels |= 1u << task->priority;
+        task->runnable.next = prepared > 0 ? &tasks[prepared - 1]->runnable : NULL;
+    }
+    if (prepared == 0)
+        return r;
+    executor_post_tasks(executor, tasks[prepared - 1], tasks[0], levels);
+    return (tacet_result)prepared;
 }
 
 tacet_result tacet_task_attach_many(struct tacet_executor *executor, struct tacet_task *const *tasks, size_t count)
 {
     if (executor == NULL || tasks == NULL)
         return -EINVAL;
-    uint64_t now = executor->accounting ? tacet_ticks() : 0;
-    for (size_t i = 0; i < count; i++) {
-        tacet_result r = attach(executor, tasks[i], now);
-        if (r < 0)
-            return i > 0 ? (tacet_result)i : r;
-    }
-    return (tacet_result)count;
+    return executor_is_mine(executor_of(executor)) ? attach_many_here(executor, tasks, count)
+                                                   : attach_many_from_afar(executor, tasks, count);
 }
 
 tacet_result tacet_task_attach_here(struct tacet_executor *executor, struct tacet_task *task)
@@ -291,11 +298,19 @@ tacet_result tacet_task_attach_here(struct tacet_executor *executor, struct tace
     return attach_here(executor, task, executor->accounting ? tacet_ticks() : 0);
 }
 
+static TACET_NOINLINE tacet_result attach_from_afar(struct tacet_executor *executor, struct tacet_task *task)
+{
+    tacet_result r = attach_many_from_afar(executor, &task, 1);
+    return r < 0 ? r : 0;
+}
+
 tacet_result tacet_task_attach(struct tacet_executor *executor, struct tacet_task *task)
 {
     if (executor == NULL)
         return -EINVAL;
-    return attach(executor, task, executor->accounting ? tacet_ticks() : 0);
+    if (TACET_UNLIKELY(!executor_is_mine(executor_of(executor))))
+        return attach_from_afar(executor, task);
+    return attach_here(executor, task, executor->accounting ? tacet_ticks() : 0);
 }
 
 tacet_result task_submit(struct tacet_task *task, bool accounted)

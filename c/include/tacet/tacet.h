@@ -3,6 +3,7 @@
 #define TACET_TACET_H
 
 #include <tacet/base.h>
+#include <tacet/blocking.h>
 #include <tacet/context.h>
 #include <tacet/executor.h>
 #include <tacet/file.h>

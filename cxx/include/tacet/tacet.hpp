@@ -2,7 +2,9 @@
 #ifndef TACET_TACET_HPP
 #define TACET_TACET_HPP
 
+#include <tacet/channel.hpp>
 #include <tacet/error.hpp>
+#include <tacet/event.hpp>
 #include <tacet/executor.hpp>
 #include <tacet/file.hpp>
 #include <tacet/format.hpp>

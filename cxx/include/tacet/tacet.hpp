@@ -2,6 +2,7 @@
 #ifndef TACET_TACET_HPP
 #define TACET_TACET_HPP
 
+#include <tacet/blocking.hpp>
 #include <tacet/channel.hpp>
 #include <tacet/error.hpp>
 #include <tacet/event.hpp>

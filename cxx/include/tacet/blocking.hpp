@@ -17,7 +17,10 @@ public:
     static_assert(!std::is_reference_v<value_type>, "return a pointer or a std::reference_wrapper");
 
     explicit blocking_awaiter(F function) : function_(std::move(function)) {}
-    blocking_awaiter(blocking_awaiter&& other) : function_(std::move(other.function_)) {} // before it is awaited
+    blocking_awaiter(blocking_awaiter&& other) noexcept(std::is_nothrow_move_constructible_v<F>) // before it is awaited
+        : function_(std::move(other.function_))
+    {
+    }
     blocking_awaiter& operator=(blocking_awaiter&&) = delete;
     bool await_ready() const noexcept { return false; }
 

@@ -37,11 +37,11 @@ public:
     }
     T pop() noexcept
     {
-        T& oldest = slots_[first_];
+        T* oldest = slots_ + first_;
         first_ = after(first_);
         count_--;
-        T value(std::move(oldest));
-        oldest.~T();
+        T value(std::move(*oldest));
+        std::destroy_at(oldest);
         return value;
     }
 

@@ -67,7 +67,7 @@ public:
     ~signal_watch()
     {
         over_ = true;
-        pthread_kill(thread_.native_handle(), SIGTERM);
+        pthread_kill(thread_.native_handle(), SIGINT);
         thread_.join();
     }
     int caught() const { return caught_; }

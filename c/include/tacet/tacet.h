@@ -5,6 +5,7 @@
 #include <tacet/base.h>
 #include <tacet/blocking.h>
 #include <tacet/context.h>
+#include <tacet/dispatcher.h>
 #include <tacet/executor.h>
 #include <tacet/file.h>
 #include <tacet/handover.h>

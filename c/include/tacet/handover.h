@@ -66,6 +66,9 @@ static inline struct tacet_executor *tacet_task_away_from(const struct tacet_tas
     return task->extra != NULL ? task->extra->home : NULL;
 }
 
+/* A line for whoever the executor's options name, else for stderr: about what a layer's task has done that nobody waits for. */
+TACET_EXPORT void tacet_executor_tell(const struct tacet_executor *executor, const char *line);
+
 /*
  * Before the memory of a task that has exited is used anew, on the thread of its executor: a cancel may be on its way to it. If so
  * it is awaited; it is not long.

@@ -1,6 +1,8 @@
 /* See report.h. */
 #include "executor/report.h"
 
+#include <tacet/handover.h>
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -15,4 +17,9 @@ void executor_report(const struct executor *executor, const char *format, ...)
         executor->report(executor->report_arg, message);
     else
         fprintf(stderr, "tacet: %s\n", message);
+}
+
+void tacet_executor_tell(const struct tacet_executor *executor, const char *line)
+{
+    executor_report(executor_of(executor), "%s", line);
 }

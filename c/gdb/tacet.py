@@ -216,6 +216,9 @@ def print_place(task, kind, state):
     c_task = task.address.cast(gdb.lookup_type("struct c_task").pointer()).dereference()
     if kind == "coroutine":
         print_coroutines(task)
+    elif kind == "away":
+        absent = container(task.address, "stand_in", "task")["absent"]
+        print(f"    the place of task {pointer(absent):#x}, which is at another executor")
     elif kind in BACKTRACES and state in ("suspended", "ready"):
         BACKTRACES[kind](c_task["context"])
     else:

@@ -24,6 +24,14 @@ static inline void list_push_back(struct tacet_list_node *list, struct tacet_lis
     list->prev = node;
 }
 
+/* node comes where other was, in its list. */
+static inline void list_replace(struct tacet_list_node *other, struct tacet_list_node *node)
+{
+    *node = *other;
+    node->prev->next = node;
+    node->next->prev = node;
+}
+
 static inline void list_remove(struct tacet_list_node *node)
 {
     node->prev->next = node->next;

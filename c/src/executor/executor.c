@@ -81,7 +81,6 @@ static tacet_result open_executor(struct executor *executor, const struct tacet_
 {
     init_shared(&executor->shared, options);
     list_init(&executor->bounces);
-    list_init(&executor->away);
     executor_init_bells(executor);
     tacet_result r = timers_init(&executor->timers, options->timers_reserved);
     if (r < 0) {
@@ -196,12 +195,14 @@ static void drain(struct executor *executor)
 
 /*
  * Later ones first: what a task has spawned may refer to what it holds. Those that are guests go home. One that still waits
- * for another thread stays for now, and so do the earlier ones. true: none is left.
+ * for another thread stays for now, and so do the earlier ones; the same for one that is away, whose stand-in this is. The end
+ * of one may make others ready: they leave the queue again before their turn. true: none is left.
  */
 static bool part_with_tasks(struct executor *executor)
 {
     struct tacet_list_node *tasks = &executor->shared.tasks;
     while (!list_empty(tasks)) {
+        run_callbacks(executor);
         struct tacet_task *task = TACET_CONTAINER_OF(tasks->prev, struct tacet_task, attached_node);
         if (task->flags & TACET_TASK_EXTERNAL)
             return false;
@@ -213,25 +214,14 @@ static bool part_with_tasks(struct executor *executor)
     return true;
 }
 
-static void cancel_away(struct executor *executor)
-{
-    const struct tacet_list_node *away = &executor->away;
-    for (struct tacet_list_node *node = away->next; node != away; node = node->next) {
-        struct tacet_task_extra *extra = TACET_CONTAINER_OF(node, struct tacet_task_extra, away_node);
-        executor_signal(extra->task, SIGNAL_CANCEL);
-    }
-}
-
 /* Until nothing of it is anywhere. */
 static void come_to_rest(struct executor *executor)
 {
     for (;;) {
         executor_accept(executor);
         tacet_executor_cancel_all(&executor->shared);
-        cancel_away(executor);
         drain(executor);
-        bool parted = part_with_tasks(executor);
-        if (parted && list_empty(&executor->away) && !inbox_has_news(&executor->inbox))
+        if (part_with_tasks(executor) && !inbox_has_news(&executor->inbox))
             return;
         if (executor_sleep(executor, TACET_FOREVER) < 0)
             sched_yield(); /* the ring is broken; the others still come */

@@ -40,7 +40,6 @@ struct executor {
     struct executor_source *source;                          /* or NULL */
     struct tacet_runnable *arrivals; /* taken from the inbox and still to be accepted, by `next` */
     struct tacet_task *signals;      /* taken from the signalled ones and still to be delivered */
-    struct tacet_list_node away;     /* tasks of its own that are at other executors, by extra->away_node */
     struct ring ring;
     struct timers timers;
     bool running;    /* inside run */
@@ -120,8 +119,8 @@ void executor_await_wakers(const struct executor *executor);
 /* Takes what other threads have sent. Resumes nobody. */
 void executor_accept(struct executor *executor);
 
-/* From any thread: raises a signal for a task that is attached or in transit. */
-void executor_signal(struct tacet_task *task, unsigned bit);
+/* From any thread: raises a signal for a task that is attached or in transit. 0; -EPERM: in a forked child. */
+tacet_result executor_signal(struct tacet_task *task, unsigned bit);
 
 /* Whether nothing can become ready any more, be it of itself or by another thread. */
 bool executor_is_idle(struct executor *executor);

@@ -63,13 +63,16 @@ tacet_result tacet_executor_post(struct tacet_executor *executor, struct tacet_r
 
 /* --- Signals --- */
 
-void executor_signal(struct tacet_task *task, unsigned bit)
+tacet_result executor_signal(struct tacet_task *task, unsigned bit)
 {
     if (!signal_raise(task, bit))
-        return; /* another one is on its way, or the task is */
-    struct executor *executor = task_find_executor(task);
+        return 0;                                         /* another one is on its way, or the task is */
+    struct executor *executor = task_find_executor(task); /* which the task does not leave before this has arrived */
+    if (executor == NULL)
+        return -EPERM;
     if (signals_push(&executor->signalled, task))
         executor_post(executor, &executor->signals_bell);
+    return 0;
 }
 
 /* An exited task may be gone once its signals are taken, but one that was released. */

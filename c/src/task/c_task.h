@@ -137,6 +137,19 @@ static inline struct executor *task_find_executor(const struct tacet_task *task)
     return level->ready != NULL ? executor_of(TACET_CONTAINER_OF(level->ready, struct tacet_executor, ready)) : NULL;
 }
 
+/*
+ * Whether it is with that executor, or on its way there. Nothing of the executor where it is is looked at: that may be a host
+ * which goes away at this moment, having sent it home.
+ */
+static inline bool task_is_at(const struct tacet_task *task, const struct executor *executor)
+{
+    uintptr_t level = (uintptr_t)__atomic_load_n(&task->level, __ATOMIC_RELAXED);
+    return level - (uintptr_t)executor->shared.ready.levels < sizeof executor->shared.ready.levels;
+}
+
+/* The one of this thread that the task is with, or NULL; executor_is_mine() is false of it in a forked child. */
+const struct executor *task_find_executor_here(const struct tacet_task *task);
+
 static inline void task_set_level(struct tacet_task *task, struct tacet_level *level)
 {
     __atomic_store_n(&task->level, level, __ATOMIC_RELEASE);

@@ -1,12 +1,15 @@
 /*
  * Tasks that change their executor.
  *
- *     home                                             host
- *     tasks --- move ---> away    ... in transit ...   tasks
- *     tasks <--- arrive --- away  ... in transit ...   tasks, by move, or because the host goes away
+ *     home                                  host
+ *     task     --- move --> in transit -->  task
+ *     stand-in
+ *     task  <-- in transit <-- move ------  task              or: the host goes away, and sends it home
  *
  * The executor that a task was attached to is its home; there it exits, so all that waits for its end is one thread's. While
- * it is away it is a task of its host like any other, and home keeps it in a list and counts it as `external`.
+ * it is away it is a task of its host like any other, and at home a stand-in has its place in the list of tasks: a suspended
+ * task that waits for another thread, and hands on a cancel. So an executor that is destroyed waits for it as for those, and
+ * parts with those that came before it only then: it may refer to what they hold.
  */
 #include "base/list.h"
 #include "executor/executor.h"
@@ -18,6 +21,7 @@
 #include <tacet/time.h>
 
 #include <sched.h>
+#include <stdlib.h>
 
 void tacet_task_unpark_external(struct tacet_task *task, tacet_result result)
 {
@@ -28,6 +32,62 @@ void tacet_task_unpark_external(struct tacet_task *task, tacet_result result)
         task->result = result;
         executor_post_task(executor, task);
     }
+}
+
+/* --- Stand-ins. Home's thread only. --- */
+
+struct stand_in {
+    struct tacet_task task;
+    struct tacet_wait_hook hook;
+    struct tacet_task *absent;
+};
+
+static void cancel_absent(struct tacet_task *task)
+{
+    struct stand_in *in = TACET_CONTAINER_OF(task, struct stand_in, task);
+    (void)executor_signal(in->absent, SIGNAL_CANCEL);
+    task->wait = TACET_WAIT_HOOK; /* it still stands there, and may be cancelled again */
+}
+
+static const struct tacet_switcher_ops stand_in_ops = {
+    .name = "away",
+    .flags = TACET_SWITCHER_SUSPENDS_BY_RETURNING | TACET_SWITCHER_FOREIGN,
+};
+
+static void stand_in(struct tacet_executor *home, struct tacet_task *absent)
+{
+    struct stand_in *in = absent->extra->stand_in;
+    tacet_task_init(&in->task, &stand_in_ops.kind);
+    in->hook.on_cancel = cancel_absent;
+    in->absent = absent;
+    in->task.priority = absent->priority;
+    in->task.level = absent->level;
+    in->task.flags = TACET_TASK_EXTERNAL;
+    tacet_task_set_state(&in->task, TACET_TASK_SUSPENDED);
+    in->task.wait = TACET_WAIT_HOOK;
+    in->task.waiting_for = &in->hook;
+    list_replace(&absent->attached_node, &in->task.attached_node);
+    home->external++;
+}
+
+static void stand_aside(struct tacet_executor *home, struct tacet_task *returned)
+{
+    struct stand_in *in = returned->extra->stand_in;
+    list_replace(&in->task.attached_node, &returned->attached_node);
+    home->attached[in->task.priority]--;
+    home->attached[returned->priority]++;
+    home->external--;
+}
+
+/* --- Moving --- */
+
+static tacet_result prepare_to_move(struct tacet_task *task)
+{
+    tacet_result r = task->extra == NULL ? tacet_task_make_extra(task) : 0;
+    if (r < 0 || task->extra->stand_in != NULL)
+        return r;
+    task->extra->stand_in = malloc(sizeof *task->extra->stand_in);
+    return task->extra->stand_in != NULL ? 0 : -ENOMEM;
 }
 
 static tacet_result check_move(const struct tacet_task *task, const struct tacet_executor *to)
@@ -53,12 +113,12 @@ static void depart(struct executor *from, struct tacet_task *task)
         if (__atomic_load_n(&task->signals, __ATOMIC_RELAXED) != 0)
             sched_yield(); /* to its sender */
     }
-    if (task->extra->home == NULL) {
-        task->extra->home = &from->shared;
-        list_push_back(&from->away, &task->extra->away_node);
-        from->shared.external++;
+    if (task->extra->home != NULL) {
+        task_leave(&from->shared, task);
+        return;
     }
-    task_leave(&from->shared, task);
+    task->extra->home = &from->shared;
+    stand_in(&from->shared, task);
 }
 
 /* The last that this thread does with the task. */
@@ -85,8 +145,6 @@ static void close_resumption(struct executor *from, struct tacet_task *task)
 tacet_result tacet_task_move(struct tacet_task *task, struct tacet_executor *to)
 {
     tacet_result r = check_move(task, to);
-    if (r == 0 && task->extra == NULL)
-        r = tacet_task_make_extra(task);
     if (r < 0)
         return r;
     task->result = 0;
@@ -95,6 +153,9 @@ tacet_result tacet_task_move(struct tacet_task *task, struct tacet_executor *to)
         tacet_task_requeue(task);
         return 0;
     }
+    r = prepare_to_move(task);
+    if (r < 0)
+        return r;
     depart(from, task);
     close_resumption(from, task);
     from->shared.current = NULL;
@@ -118,12 +179,12 @@ void task_send_home(struct tacet_task *task)
 void task_arrive(struct executor *executor, struct tacet_task *task)
 {
     if (task->extra->home == &executor->shared) {
-        list_remove(&task->extra->away_node);
         task->extra->home = NULL;
-        executor->shared.external--;
+        stand_aside(&executor->shared, task);
+    } else {
+        executor->shared.attached[task->priority]++;
+        list_push_back(&executor->shared.tasks, &task->attached_node);
     }
-    executor->shared.attached[task->priority]++;
-    list_push_back(&executor->shared.tasks, &task->attached_node);
     tacet_task_unpark(task, task->result);
     if (TACET_UNLIKELY(signal_arrive(task) & SIGNAL_CANCEL))
         task_cancel(task);

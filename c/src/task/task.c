@@ -21,14 +21,13 @@ _Static_assert(offsetof(struct tacet_task, wait_node) == 64, "a resumption touch
 tacet_result tacet_task_make_extra(struct tacet_task *task)
 {
     task->extra = calloc(1, sizeof(struct task_extra));
-    if (task->extra == NULL)
-        return -ENOMEM;
-    task->extra->task = task;
-    return 0;
+    return task->extra != NULL ? 0 : -ENOMEM;
 }
 
 void tacet_task_finish(struct tacet_task *task)
 {
+    if (task->extra != NULL)
+        free(task->extra->stand_in);
     free(task->extra);
     task->extra = NULL;
 }
@@ -151,9 +150,10 @@ tacet_result tacet_task_set_priority(struct tacet_task *task, enum tacet_priorit
     if (task == NULL || (unsigned)cpu >= TACET_PRIORITY_COUNT || (unsigned)io >= TACET_PRIORITY_COUNT)
         return -EINVAL;
     if (is_attached(task)) {
-        struct tacet_executor *executor = tacet_task_executor(task);
-        if (!executor_is_mine(executor_of(executor)))
+        const struct executor *here = task_find_executor_here(task);
+        if (here == NULL || !executor_is_mine(here))
             return -EPERM;
+        struct tacet_executor *executor = tacet_task_executor(task);
         executor->attached[task->priority]--;
         executor->attached[cpu]++;
     }

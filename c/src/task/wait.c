@@ -146,6 +146,14 @@ void tacet_task_wait_park(struct tacet_task *self, struct tacet_task *other)
     tacet_task_park(self, other, TACET_WAIT_TASK);
 }
 
+const struct executor *task_find_executor_here(const struct tacet_task *task)
+{
+    const struct executor *each = executor_first_here();
+    while (each != NULL && !task_is_at(task, each))
+        each = each->next_here;
+    return each;
+}
+
 tacet_result tacet_task_wait_check(const struct tacet_task *self, const struct tacet_task *other)
 {
     if (other == NULL || other->level == NULL)
@@ -153,9 +161,9 @@ tacet_result tacet_task_wait_check(const struct tacet_task *self, const struct t
     if (self == other)
         return -EDEADLK;
     struct tacet_executor *executor = tacet_task_executor(self);
-    if (task_find_executor(other) == executor_of(executor))
+    if (other->extra != NULL && other->extra->home == executor)
         return 0;
-    return other->extra != NULL && other->extra->home == executor ? 0 : -EPERM;
+    return task_is_at(other, executor_of(executor)) ? 0 : -EPERM;
 }
 
 tacet_result tacet_task_wait(struct tacet_task *self, struct tacet_task *other, tacet_result *result)
@@ -242,16 +250,12 @@ tacet_result tacet_task_cancel(struct tacet_task *task)
         return -EINVAL;
     if (state == TACET_TASK_EXITED) /* its executor may be gone */
         return -ESRCH;
-    if (__atomic_load_n(&task->level, __ATOMIC_RELAXED) != NULL) { /* else it waits in a dispatcher */
-        const struct executor *executor = task_find_executor(task);
-        if (executor == NULL)
-            return -EPERM;
-        if (executor_is_mine(executor)) {
-            task_cancel(task);
-            return 0;
-        }
-    }
-    executor_signal(task, SIGNAL_CANCEL);
+    const struct executor *executor = task_find_executor_here(task);
+    if (executor == NULL)
+        return executor_signal(task, SIGNAL_CANCEL);
+    if (!executor_is_mine(executor))
+        return -EPERM;
+    task_cancel(task);
     return 0;
 }
 

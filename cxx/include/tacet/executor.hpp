@@ -7,7 +7,10 @@
 #include <tacet/handover.h>
 #include <tacet/op.hpp>
 
+#include <atomic>
+#include <cstdio>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -25,21 +28,95 @@ struct executor_options {
     unsigned timers_reserved = 0;
     bool accounting = false;
     unsigned setup_flags_forbidden = 0; // IORING_SETUP_* never to be used, for diagnosis
+    bool woken_by_eventfd = false;      // by other threads; not by ring messages, for diagnosis
 };
 
 namespace detail {
 
-// The first exception that left a task nobody waits for. The executor's run throws it.
-struct uncaught {
-    std::exception_ptr first{};
-    std::size_t count = 0;
+inline tacet_executor_options core_options(const executor_options& options, char* message, std::size_t bytes) noexcept
+{
+    return {
+        .ring_entries = options.ring_entries,
+        .cq_entries = options.cq_entries,
+        .timers_reserved = options.timers_reserved,
+        .accounting = options.accounting,
+        .setup_flags_forbidden = options.setup_flags_forbidden,
+        .woken_by_eventfd = options.woken_by_eventfd,
+        .message = message,
+        .message_bytes = bytes,
+        .report = nullptr,
+        .report_arg = nullptr,
+    };
+}
+
+// The first exception that left a task nobody waits for. The executor's run throws it. An executor's layer is its
+// uncaught, or that of its pool. THREAD-SAFE. It stays for futures that still hold exceptions when the executor goes.
+class uncaught {
+public:
+    uncaught() noexcept {}
+    uncaught(const uncaught&) = delete;
+    uncaught& operator=(const uncaught&) = delete;
+
+    uncaught* retain() noexcept
+    {
+        references_.fetch_add(1, std::memory_order_relaxed);
+        return this;
+    }
+    void release() noexcept
+    {
+        // acq_rel: who frees it comes after all that the others did with it
+        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+            delete this;
+    }
 
     void keep(std::exception_ptr error) noexcept
     {
-        if (count++ == 0)
-            first = std::move(error);
+        const std::lock_guard lock(mutex_);
+        if (!any_.exchange(true, std::memory_order_relaxed))
+            first_ = std::move(error);
     }
+    // Null: there was none.
+    std::exception_ptr take() noexcept
+    {
+        if (!any_.load(std::memory_order_relaxed)) [[likely]]
+            return {};
+        const std::lock_guard lock(mutex_);
+        any_.store(false, std::memory_order_relaxed);
+        return std::exchange(first_, {});
+    }
+
+private:
+    ~uncaught() {}
+
+    std::atomic<unsigned> references_{1};
+    std::mutex mutex_{};
+    std::atomic<bool> any_{false}; // changed under the mutex
+    std::exception_ptr first_{};
 };
+
+struct release_uncaught {
+    void operator()(uncaught* released) const noexcept { released->release(); }
+};
+using uncaught_owner = std::unique_ptr<uncaught, release_uncaught>;
+
+// For an executor of the C interface, which has no uncaught, the error is reported.
+[[gnu::noinline, gnu::cold]] inline void leave_uncaught(tacet_executor* executor, std::exception_ptr error) noexcept
+{
+    if (executor->layer != nullptr) {
+        static_cast<uncaught*>(executor->layer)->keep(std::move(error));
+        return;
+    }
+    char line[256];
+    const char* what = "of an unknown type";
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& thrown) {
+        what = thrown.what();
+    } catch (...) {
+    }
+    std::snprintf(line, sizeof line, "an exception left a task that nobody waits for: %s", what);
+    tacet_executor_tell(executor, line);
+}
 
 // A task beside others, and the handle that may wait for it: whoever of the two ends last frees it. The executor's layer
 // is where it leaves an exception that nobody waits for.
@@ -72,10 +149,7 @@ struct spawned {
     {
         if (dead.body)
             dead.body.destroy();
-        if (dead.task.signals != 0)
-            tacet_task_await_signals(&dead.task);
-        if (dead.task.extra != nullptr)
-            tacet_task_finish(&dead.task);
+        finish_task(dead.task);
         frame_deallocate(&dead, sizeof(root));
     }
 
@@ -87,7 +161,7 @@ private:
         } else {
             tacet_executor* executor = tacet_task_executor(&self.task);
             if (!(self.task.flags & held) && outcome(self).error)
-                static_cast<uncaught*>(executor->layer)->keep(std::move(outcome(self).error));
+                leave_uncaught(executor, std::move(outcome(self).error));
             if (self.task.flags & stops_run)
                 tacet_executor_stop(executor);
         }
@@ -145,22 +219,11 @@ public:
     explicit executor(const executor_options& options = {})
     {
         char message[256] = "executor";
-        const tacet_executor_options core = {
-            .ring_entries = options.ring_entries,
-            .cq_entries = options.cq_entries,
-            .timers_reserved = options.timers_reserved,
-            .accounting = options.accounting,
-            .setup_flags_forbidden = options.setup_flags_forbidden,
-            .woken_by_eventfd = false,
-            .message = message,
-            .message_bytes = sizeof message,
-            .report = nullptr,
-            .report_arg = nullptr,
-        };
+        const tacet_executor_options core = detail::core_options(options, message, sizeof message);
         const tacet_result r = tacet_executor_create(&executor_, &core);
         if (r < 0)
             throw_error(r, std::string("executor: ") + message);
-        executor_->layer = &uncaught_;
+        executor_->layer = uncaught_.get();
     }
     executor(const executor&) = delete;
     executor& operator=(const executor&) = delete;
@@ -207,7 +270,8 @@ public:
         return handle.take();
     }
 
-    // Until nothing is ready, in flight or timed. The number of resumptions and callbacks.
+    // Until nothing is ready, in flight, timed, away on other executors or waiting for other threads. The number of
+    // resumptions and callbacks.
     std::int64_t run_until_idle() { return run_some(TACET_UNTIL_IDLE, nullptr); }
 
     // At most so many resumptions and callbacks, for at most so long; zero or less: what can be done without waiting.
@@ -219,6 +283,10 @@ public:
         const timespec limit = {static_cast<std::time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
         return run_some(items_max, &limit);
     }
+
+    // Also while nothing is to be done: until stop(), or a wake (executor_ref::wake()). As run_until_idle(), but what a
+    // wake gave is returned, or thrown.
+    std::int64_t run_until_stopped() { return run_some(TACET_UNTIL_STOPPED, nullptr); }
 
     // From a task or a callback: the present run returns.
     void stop() noexcept { tacet_executor_stop(executor_); }
@@ -259,19 +327,17 @@ private:
 
     void rethrow_uncaught()
     {
-        if (uncaught_.count == 0) [[likely]]
-            return;
-        uncaught_.count = 0;
-        std::rethrow_exception(std::exchange(uncaught_.first, {}));
+        if (std::exception_ptr error = uncaught_->take()) [[unlikely]]
+            std::rethrow_exception(std::move(error));
     }
 
     tacet_executor* executor_ = nullptr;
-    detail::uncaught uncaught_;
+    const detail::uncaught_owner uncaught_{new detail::uncaught};
 };
 
 namespace detail {
 
-// Waits for the exit of another task of the same executor, or says in the task's result why it does not.
+// Waits for the exit of another task of this executor, which may be away, or says in the task's result why it does not.
 inline void wait_for_exit(tacet_task* self, tacet_task* other) noexcept
 {
     tacet_result refused = tacet_task_wait_check(self, other);

@@ -2,16 +2,20 @@
 #ifndef TACET_TACET_HPP
 #define TACET_TACET_HPP
 
+#include <tacet/block_on.hpp>
 #include <tacet/blocking.hpp>
 #include <tacet/channel.hpp>
 #include <tacet/error.hpp>
 #include <tacet/event.hpp>
 #include <tacet/executor.hpp>
+#include <tacet/executor_ref.hpp>
 #include <tacet/file.hpp>
 #include <tacet/format.hpp>
 #include <tacet/native_task.hpp>
 #include <tacet/op.hpp>
+#include <tacet/resume_on.hpp>
 #include <tacet/scope.hpp>
+#include <tacet/spawn_on.hpp>
 #include <tacet/sync.hpp>
 #include <tacet/task.hpp>
 #include <tacet/time.hpp>

@@ -2,12 +2,13 @@
 //
 // Each root (a spawned task, or one given to executor.run) has one tacet_task of the C core; what the root awaits shares
 // it, so co_await of a task<T> costs a symmetric transfer and no scheduling. Everything of a root runs on the thread of
-// its executor.
+// its executor, which is another's after resume_on(); it ends where it was started.
 #ifndef TACET_TASK_HPP
 #define TACET_TASK_HPP
 
 #include <tacet/detail/frame_pool.hpp>
 #include <tacet/error.hpp>
+#include <tacet/handover.h>
 #include <tacet/inline/executor.h>
 #include <tacet/switcher_interface.h>
 
@@ -64,7 +65,18 @@ struct root {
     tacet_task task;
     end* ended;
     std::coroutine_handle<> body;
+    tacet_executor* host; // that it has moved to last; NULL: it has not moved
 };
+
+// Before the memory of a task goes that has exited, or was never started. On its executor's thread.
+inline void finish_task(tacet_task& dead) noexcept
+{
+    // acquire: pairs with the executor's last use of the task for a cancel that came too late
+    if (__atomic_load_n(&dead.signals, __ATOMIC_ACQUIRE) != 0) [[unlikely]]
+        tacet_task_await_signals(&dead);
+    if (dead.extra != nullptr) [[unlikely]]
+        tacet_task_finish(&dead);
+}
 
 inline void abandon_root(tacet_task* task)
 {
@@ -72,20 +84,25 @@ inline void abandon_root(tacet_task* task)
     self->ended(*self, true);
 }
 
-inline constexpr tacet_switcher_ops coroutine_ops = {
-    .kind = {.run = run_coroutine, .accept = nullptr},
-    .name = "coroutine",
-    .flags = TACET_SWITCHER_SUSPENDS_BY_RETURNING | TACET_SWITCHER_FOREIGN,
-    .create = nullptr,
-    .prepare = nullptr,
-    .resume = nullptr,
-    .suspend = nullptr,
-    .exit = nullptr,
-    .destroy = nullptr,
-    .reserve = nullptr,
-    .holds = nullptr,
-    .abandon = abandon_root,
-};
+constexpr tacet_switcher_ops coroutine_ops_with(void (*run)(tacet_runnable* runnable)) noexcept
+{
+    return {
+        .kind = {.run = run, .accept = nullptr},
+        .name = "coroutine",
+        .flags = TACET_SWITCHER_SUSPENDS_BY_RETURNING | TACET_SWITCHER_FOREIGN,
+        .create = nullptr,
+        .prepare = nullptr,
+        .resume = nullptr,
+        .suspend = nullptr,
+        .exit = nullptr,
+        .destroy = nullptr,
+        .reserve = nullptr,
+        .holds = nullptr,
+        .abandon = abandon_root,
+    };
+}
+
+inline constexpr tacet_switcher_ops coroutine_ops = coroutine_ops_with(run_coroutine);
 
 struct promise_base {
     tacet_task* task = nullptr;             // of the root; set when awaited or spawned
@@ -114,11 +131,26 @@ struct promise_base {
     // The frame, with the awaiter in it, may be gone when this returns.
     [[gnu::noinline]] static void end_root(tacet_task* task) noexcept
     {
+        if (tacet_executor* home = tacet_task_away_from(task)) [[unlikely]] {
+            go_home_to_end(task, home);
+            return;
+        }
         root* self = reinterpret_cast<root*>(task);
         TACET_ASSERT((task->extra == nullptr || task->extra->ops_initiated == 0) &&
                      "no operation outlives a coroutine's task");
         tacet_task_exit(task, 0);
         self->ended(*self, false);
+    }
+
+    // It has ended on another executor's thread: what is to be done then is done at home.
+    [[gnu::noinline, gnu::cold]] static void go_home_to_end(tacet_task* task, tacet_executor* home) noexcept
+    {
+        static constexpr tacet_switcher_ops ended_ops = coroutine_ops_with(
+            [](tacet_runnable* runnable) { end_root(tacet_task_resume(runnable)); });
+        task->runnable.kind = &ended_ops.kind;
+        const tacet_result r = tacet_task_move(task, home);
+        TACET_ASSERT(r == 0 && "an executor waits for its tasks to come home");
+        (void)r;
     }
 
     std::suspend_always initial_suspend() const noexcept { return {}; }
@@ -133,6 +165,7 @@ inline void init_root(root& made, std::coroutine_handle<> body, promise_base& ou
     made.task.context = body.address();
     made.ended = ended;
     made.body = body;
+    made.host = nullptr;
     outcome.task = &made.task;
 }
 

@@ -250,7 +250,7 @@ regular<T> take_regular(task<T>& ended)
 template <class Start>
 task<void> run_children(Start start)
 {
-    tacet_task* self = co_await this_task();
+    const beside self(co_await this_task());
     nursery children;
     std::exception_ptr refused;
     try {
@@ -260,10 +260,10 @@ task<void> run_children(Start start)
         children.give_up();
     }
     co_await children.wait();
+    if (refused == nullptr)
+        refused = children.take_error();
     if (refused != nullptr)
         std::rethrow_exception(refused);
-    if (children.first_error() != nullptr)
-        std::rethrow_exception(children.first_error());
 }
 
 } // namespace detail
@@ -271,7 +271,7 @@ task<void> run_children(Start start)
 template <class... Ts>
 requires(sizeof...(Ts) > 0) task<std::tuple<detail::regular<Ts>...>> when_all(task<Ts>... tasks)
 {
-    auto start = [&](detail::nursery& children, tacet_task* self) { (children.start(self, tasks), ...); };
+    auto start = [&](detail::nursery& children, const detail::beside& self) { (children.start(self, tasks), ...); };
     co_await detail::run_children(start);
     co_return std::tuple<detail::regular<Ts>...>(detail::take_regular(tasks)...);
 }
@@ -279,7 +279,7 @@ requires(sizeof...(Ts) > 0) task<std::tuple<detail::regular<Ts>...>> when_all(ta
 template <class T>
 task<std::vector<detail::regular<T>>> when_all(std::vector<task<T>> tasks)
 {
-    auto start = [&](detail::nursery& children, tacet_task* self) {
+    auto start = [&](detail::nursery& children, const detail::beside& self) {
         for (const task<T>& each : tasks)
             children.start(self, each);
     };

@@ -13,6 +13,17 @@ namespace tacet::detail {
 
 class nursery;
 
+// Where children are started, and with which priorities: those of a running task.
+struct beside {
+    explicit beside(const tacet_task* task) noexcept
+        : executor(tacet_task_executor(task)), priority(task->priority), ioprio(task->ioprio)
+    {
+    }
+    tacet_executor* executor;
+    std::uint8_t priority;
+    std::uint16_t ioprio;
+};
+
 // A child: its task, whose coroutine it owns if its flags say so.
 struct child {
     static constexpr std::uint8_t owns = 0x10;
@@ -34,20 +45,28 @@ public:
     ~nursery() { TACET_ASSERT(empty()); }
 
     bool empty() const noexcept { return children_ == nullptr; }
-    std::exception_ptr& first_error() noexcept { return first_error_; }
 
-    // Starts a coroutine on the executor of `beside`, with its priorities. Throws if it cannot.
+    // When all have ended: the first error, or null.
+    std::exception_ptr take_error() noexcept
+    {
+        if (abandoned_ && first_error_ == nullptr) [[unlikely]]
+            return std::make_exception_ptr(
+                std::system_error(error_of(-ECANCELED), "the executor of a child went away"));
+        return std::move(first_error_);
+    }
+
+    // Starts a coroutine beside such a task, on this thread's executor. Throws if it cannot.
     template <class T>
-    void start(tacet_task* beside, const task<T>& body)
+    void start(const beside& where, const task<T>& body)
     {
         require_coroutine(body, "when_all");
-        launch(beside, body.get().promise(), body.get(), 0);
+        launch(where, body.get().promise(), body.get(), 0);
     }
     template <class T>
-    void start_owned(tacet_task* beside, task<T>&& body)
+    void start_owned(const beside& where, task<T>&& body)
     {
         require_coroutine(body, "spawn");
-        launch(beside, body.get().promise(), body.get(), child::owns);
+        launch(where, body.get().promise(), body.get(), child::owns);
         (void)body.release();
     }
 
@@ -94,18 +113,18 @@ private:
         waiter->wait = TACET_WAIT_HOOK;                        // it still waits, and may be cancelled again
     }
 
-    void launch(tacet_task* beside, promise_base& outcome, std::coroutine_handle<> body, std::uint8_t flags)
+    void launch(const beside& where, promise_base& outcome, std::coroutine_handle<> body, std::uint8_t flags)
     {
         child* born = static_cast<child*>(frame_allocate(sizeof(child)));
         ::new (born) child;
         init_root(born->scheduled, body, outcome, ended);
         born->scheduled.task.flags = flags;
-        born->scheduled.task.priority = beside->priority;
-        born->scheduled.task.ioprio = beside->ioprio;
+        born->scheduled.task.priority = where.priority;
+        born->scheduled.task.ioprio = where.ioprio;
         born->parent = this;
         born->previous = nullptr;
         born->outcome = &outcome;
-        const tacet_result r = tacet_task_attach_here(tacet_task_executor(beside), &born->scheduled.task);
+        const tacet_result r = tacet_task_attach_here(where.executor, &born->scheduled.task);
         if (r < 0) [[unlikely]] {
             frame_deallocate(born, sizeof(child));
             throw_error(r, "spawn");
@@ -124,8 +143,7 @@ private:
     {
         if (dead.scheduled.task.flags & child::owns)
             dead.scheduled.body.destroy();
-        if (dead.scheduled.task.extra != nullptr)
-            tacet_task_finish(&dead.scheduled.task);
+        finish_task(dead.scheduled.task);
         frame_deallocate(&dead, sizeof(child));
     }
 
@@ -142,6 +160,7 @@ private:
         child& gone = of(self);
         nursery& parent = *gone.parent;
         parent.unlink(gone);
+        parent.abandoned_ |= abandoned;
         if (!abandoned && gone.outcome->error && !parent.first_error_) {
             parent.first_error_ = gone.outcome->error;
             parent.give_up();
@@ -156,6 +175,7 @@ private:
     tacet_task* waiter_ = nullptr;
     std::exception_ptr first_error_{};
     bool given_up_ = false;
+    bool abandoned_ = false; // a child has been; the waiter, if it comes to see that, is away from another executor
 };
 
 static_assert(std::is_standard_layout_v<nursery>, "its first member has its address");

@@ -539,6 +539,49 @@ TEST_CASE("who has found a channel closed and then nothing in it misses nothing"
     CHECK(received == 2 * race_rounds);
 }
 
+TEST_CASE("a cancel and a value that come together: the value is not lost, and the cancel comes next",
+          "[cxx][channel][threads]")
+{
+    for (const bool cancel_first : {true, false}) {
+        CAPTURE(cancel_first);
+        tacet::executor executor;
+        tacet::channel<token> wanted(0), offered(0);
+        tacet::event never;
+        int received = 0, sent = 0, taken = 0;
+        auto receiving = [&]() -> tacet::task<> {
+            const std::optional<token> value = co_await wanted.receive();
+            received = value->number();
+            co_await never.wait();
+        };
+        auto sending = [&]() -> tacet::task<> {
+            co_await offered.send(token(2));
+            sent++;
+            co_await never.wait();
+        };
+        tacet::join_handle<> receiver = executor.spawn(receiving()), sender = executor.spawn(sending());
+        let_settle(executor);
+        const auto cancel_both = [&] {
+            (void)tacet_task_cancel(receiver.get());
+            (void)tacet_task_cancel(sender.get());
+        };
+        const auto act = [&] {
+            if (cancel_first)
+                cancel_both();
+            (void)wanted.try_send(token(1));
+            taken = offered.try_receive()->number();
+            if (!cancel_first)
+                cancel_both();
+        };
+        (void)executor.spawn(meanwhile(act));
+        executor.run_until_idle();
+        CHECK(received == 1);
+        CHECK(sent == 1);
+        CHECK(taken == 2);
+        CHECK(failure_of([&] { receiver.take(); }).what == "event wait: " + message_of(std::errc::operation_canceled));
+        CHECK(failure_of([&] { sender.take(); }).what == "event wait: " + message_of(std::errc::operation_canceled));
+    }
+}
+
 namespace {
 
 // Rounds in which a task sends or receives once while other threads act. It notes how that ended, and then waits for

@@ -298,6 +298,34 @@ TEST_CASE("a wait ends once, be it by set or by a cancel, and no cancel is lost"
     CHECK(set < race_rounds);
 }
 
+TEST_CASE("a cancel and a set that come together: who was set goes on, and then is cancelled", "[cxx][event][threads]")
+{
+    for (const bool cancel_first : {true, false}) {
+        CAPTURE(cancel_first);
+        tacet::executor executor;
+        tacet::event happened, never;
+        int woken = 0;
+        auto waiting = [&]() -> tacet::task<> {
+            co_await happened.wait();
+            woken++;
+            co_await never.wait();
+        };
+        tacet::join_handle<> handle = executor.spawn(waiting());
+        let_settle(executor);
+        const auto both = [&] {
+            if (cancel_first)
+                (void)tacet_task_cancel(handle.get());
+            happened.set();
+            if (!cancel_first)
+                (void)tacet_task_cancel(handle.get());
+        };
+        (void)executor.spawn(meanwhile(both));
+        executor.run_until_idle();
+        CHECK(woken == 1);
+        CHECK(failure_of([&] { handle.take(); }).code == std::errc::operation_canceled);
+    }
+}
+
 TEST_CASE("set and reset race with many who wait: nobody is forgotten", "[cxx][event][threads]")
 {
     tacet::event happened;

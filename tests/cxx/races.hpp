@@ -90,6 +90,13 @@ inline void cancel(const target& cancelled)
     (void)tacet_task_cancel(cancelled);
 }
 
+// Another thread does it all while this one's executor does nothing else: it finds what came in the order of its coming.
+inline tacet::task<> meanwhile(std::function<void()> act)
+{
+    std::thread(std::move(act)).join();
+    co_return;
+}
+
 // The coroutines that these make run each on an executor of its own, on a thread of its own, until they have ended.
 inline void run_on_threads(const std::vector<std::function<tacet::task<>()>>& bodies)
 {

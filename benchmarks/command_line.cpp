@@ -18,6 +18,9 @@ constexpr std::uint64_t rings_max = 100'000'000;
 constexpr std::uint64_t rounds_max = 1'000'000'000'000;
 constexpr std::uint64_t threads_max = 1'000;
 constexpr std::uint64_t probed_tasks_max = 1'000'000'000;
+constexpr std::uint64_t soaked_tasks_max = 1'000'000'000'000'000;
+constexpr std::uint64_t workers_max = 1'000;
+constexpr std::uint64_t producers_max = 64;
 
 std::uint64_t parse_number(std::string_view what, std::string_view text, std::uint64_t least, std::uint64_t most)
 {
@@ -25,6 +28,20 @@ std::uint64_t parse_number(std::string_view what, std::string_view text, std::ui
     const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
     if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || number < least || number > most)
         throw usage_error(fmt::format("{} {}: not a number from {} to {}", what, text, least, most));
+    return number;
+}
+
+// A number, or one that is followed by `e` and how many zeros.
+std::uint64_t parse_large_number(std::string_view what, std::string_view text, std::uint64_t most)
+{
+    const std::size_t e = text.find('e');
+    if (e == std::string_view::npos)
+        return parse_number(what, text, 1, most);
+    std::uint64_t number = parse_number(what, text.substr(0, e), 1, most);
+    for (std::uint64_t zeros = parse_number(what, text.substr(e + 1), 0, 18); zeros > 0 && number <= most; zeros--)
+        number *= 10;
+    if (number > most)
+        throw usage_error(fmt::format("{} {}: more than {}", what, text, most));
     return number;
 }
 
@@ -50,6 +67,7 @@ private:
     void add_case(std::string_view name);
     void take_memory_probe(std::string_view option);
     void take_ring_sizes();
+    void add_all_cases();
     void finish();
 
     std::string_view value_of(std::string_view option)
@@ -90,6 +108,12 @@ void parser::take_option(std::string_view option)
         dead_bytes_ = number_of(option, 0, live_bytes_max);
     else if (option == "--threads")
         threads_ = number_of(option, 1, threads_max);
+    else if (option == "--workers")
+        line_.options.workers = number_of(option, 1, workers_max);
+    else if (option == "--producers")
+        line_.options.producers = number_of(option, 1, producers_max);
+    else if (option == "--tasks")
+        line_.options.tasks = parse_large_number(option, value_of(option), soaked_tasks_max);
     else if (option == "--probe-memory")
         take_memory_probe(option);
     else
@@ -106,8 +130,6 @@ void parser::add_case(std::string_view name)
 {
     if (name == "all") {
         line_.all = true;
-        for (const bench_case& known : all_cases())
-            add_case(known.name);
         return;
     }
     const bench_case* found = find_case(name);
@@ -128,8 +150,19 @@ void parser::take_ring_sizes()
     line_.options.cycle = sizes;
 }
 
+// Now that it is known whether they are to be quick.
+void parser::add_all_cases()
+{
+    for (const bench_case& known : all_cases()) {
+        if (!known.takes_minutes || line_.options.quick)
+            add_case(known.name);
+    }
+}
+
 void parser::finish()
 {
+    if (line_.all)
+        add_all_cases();
     std::optional<cycle_sizes>& cycle = line_.options.cycle;
     if ((dead_bytes_ || threads_) && !cycle)
         throw usage_error("--dead and --threads go with: cycle N R M");
@@ -163,13 +196,14 @@ command_line parse(const std::vector<std::string_view>& arguments)
 void print_help()
 {
     fmt::print("usage: tacet-bench CASE... [options]\n"
-               "       tacet-bench cycle N R M [--dead D] [--threads P] [options]\n\n"
+               "       tacet-bench cycle N R M [--dead D] [--threads P] [options]\n"
+               "       tacet-bench soak [--tasks 1e9] [--workers N] [--json FILE]\n\n"
                "Measures tacet against baselines that run in the same process, turn by turn. The figure to look at\n"
                "is the ratio (ns_per_op to the baseline's, smaller is better): times differ between machines.\n\n"
                "cases:\n");
     for (const bench_case& known : all_cases())
         fmt::print("  {:<18}{}\n", known.name, known.one_op);
-    fmt::print("  {:<18}every one of them\n\n"
+    fmt::print("  {:<18}every one of them; `soak` only with --quick\n\n"
                "options:\n"
                "  --json FILE       also write the figures to FILE (one document, or a list of them)\n"
                "  --quick           fewer and shorter repetitions, smaller files\n"
@@ -181,7 +215,10 @@ void print_help()
                "                    seen from this program)\n"
                "  --dead D          with `cycle N R M`: each task holds D more bytes live, at most {}\n"
                "  --threads P       with `cycle N R M`: the R rings divided among P threads\n"
-               "  --list            the names of the cases, one a line\n"
+               "  --workers N       threads of the dispatcher (default: of `dispatch` 2 and 64, of `soak` 2)\n"
+               "  --producers N     threads that submit in `dispatch` (default: 1)\n"
+               "  --tasks N         of `soak`; 5e8 is understood (default: 1e9, with --quick 1e6)\n"
+               "  --list            the names of the cases that are part of `all`, one a line\n"
                "  --help            this text\n\n"
                "cycle N R M: rings of N tasks, R of them, M rounds; without, a sweep over sizes of some minutes.\n",
                "all", live_bytes_max);

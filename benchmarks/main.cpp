@@ -55,8 +55,10 @@ int run(bench::command_line line)
         return 0;
     }
     if (line.list) {
-        for (const bench::bench_case& known : bench::all_cases())
-            fmt::print("{}\n", known.name);
+        for (const bench::bench_case& known : bench::all_cases()) {
+            if (!known.takes_minutes || line.options.quick)
+                fmt::print("{}\n", known.name);
+        }
         return 0;
     }
     if (!line.memory_probe.empty())

@@ -15,7 +15,7 @@ import pathlib
 import sys
 
 PARAMETERS = ["case", "mode", "tasks", "batch", "depth", "live_bytes", "n", "r", "m", "dead_bytes", "threads",
-              "workers", "live", "connections", "accounting"]
+              "workers", "producers", "live", "connections", "accounting"]
 INTERVALS = ["attach_to_start_ns", "start_to_exit_ns", "start_to_suspend_ns", "complete_to_resume_ns",
              "resume_to_exit_ns"]
 SUBJECT, BASELINE, LIMIT = "#31688e", "#444444", "#b5413a"

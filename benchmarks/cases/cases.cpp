@@ -16,6 +16,8 @@ const bench_case cases[] = {
     {"memory", "bytes a task that is suspended in a sleep", run_memory},
     {"create", "create and destroy a task whose stack is in the pool", run_create},
     {"post", "attach to another thread's executor: kept busy; asleep", run_post},
+    {"dispatch", "submit a task to the dispatcher, run it, exit", run_dispatch},
+    {"soak", "the same, a billion times, each checked to have run once", run_soak, true},
     {"copy", "tacet-cp against cp -r -p: small files, and one large file", run_copy},
 };
 

@@ -23,15 +23,19 @@ struct options {
     bool quick = false;
     std::string tacet_cp; // the program that the case `copy` measures
     bench::plan plan;
-    int copy_repetitions = 5;         // each takes seconds
-    std::optional<cycle_sizes> cycle; // none: the standard sweep
-    std::string compare_folder;       // with the programs that the case `cycle` measures beside ours
+    int copy_repetitions = 5;           // each takes seconds
+    std::optional<cycle_sizes> cycle;   // none: the standard sweep
+    std::size_t producers = 1;          // threads that submit, in the case `dispatch`
+    std::optional<std::size_t> workers; // of the dispatcher; none: what the case is about
+    std::optional<std::uint64_t> tasks; // of the case `soak`; none: a billion, or a million with `quick`
+    std::string compare_folder;         // with the programs that the case `cycle` measures beside ours
 };
 
 struct bench_case {
     const char* name;
     const char* one_op;
     report (*run)(const options& options);
+    bool takes_minutes = false; // not part of `all`, but with `quick`
 };
 
 std::span<const bench_case> all_cases();
@@ -49,6 +53,8 @@ report run_memory(const options& options);
 report run_create(const options& options);
 report run_copy(const options& options);
 report run_post(const options& options);
+report run_dispatch(const options& options);
+report run_soak(const options& options);
 
 // What a child of the case `memory` does: prints bytes grown, bytes that a task's body needs itself, and mappings, and
 // ends the process.

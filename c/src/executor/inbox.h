@@ -100,9 +100,9 @@ static inline INBOX_NODE *inbox_take(struct inbox *inbox)
 static inline bool inbox_fall_asleep(struct inbox *inbox)
 {
     INBOX_NODE *nothing = NULL;
-    if (inbox->unlinked == NULL && INBOX_REPLACE(&inbox->newest, &nothing, INBOX_ASLEEP, INBOX_RELAXED))
-        inbox->asleep = true;
-    return inbox->asleep;
+    bool falls = inbox->unlinked == NULL && INBOX_REPLACE(&inbox->newest, &nothing, INBOX_ASLEEP, INBOX_RELAXED);
+    inbox->asleep |= falls;
+    return falls;
 }
 
 #endif

@@ -193,11 +193,16 @@ const std::vector<tacet_result>& task::results() const
     return state_->results;
 }
 
-void task::attach(tacet_executor* executor)
+void task::begin_anew()
 {
     state_->next = 0;
     state_->waited = false;
     state_->results.clear();
+}
+
+void task::attach(tacet_executor* executor)
+{
+    begin_anew();
     REQUIRE(tacet_task_attach(executor, handle_) == 0);
 }
 

@@ -104,6 +104,9 @@ public:
     const std::vector<tacet_result>& results() const;
     void attach(tacet_executor* executor);
 
+    /* Before it is attached again by other means. */
+    void begin_anew();
+
     /* The task is no longer ours: somebody else destroyed or will destroy it. */
     tacet_task* give_away();
 

@@ -1,0 +1,21 @@
+/* What the tests look at inside of an executor, for C++, which cannot read the core's own headers. */
+#ifndef SUPPORT_INSIDE_H
+#define SUPPORT_INSIDE_H
+
+#include <tacet/executor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The word to which others push: a node, NULL, or a sleep marker. From any thread. */
+const void *inside_newest(struct tacet_executor *executor);
+
+/* Whether that word says that the executor sleeps. */
+bool inside_is_asleep(struct tacet_executor *executor);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -74,6 +74,7 @@ struct worker {
     struct tacet_list_node idle_node;
     struct tacet_runnable message;          /* is posted to wake it */
     bool posted;                            /* the message has not arrived yet */
+    bool rests;                             /* its tasks do not run any more */
     unsigned portion;                       /* how many tasks it pulls */
     uint64_t pulls, pulls_seen;             /* the latter by who naps */
     uint64_t started_noted, finished_noted; /* atomic: when the quota was set */

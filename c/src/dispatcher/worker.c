@@ -443,7 +443,18 @@ static uint64_t thread_processor_ns(void)
     return clock_duration(&used);
 }
 
-/* No message is on its way, nor will one be: the executor can go. */
+static bool all_rest(const struct tacet_dispatcher *dispatcher)
+{
+    for (unsigned i = 0; i < dispatcher->worker_count; i++)
+        if (dispatcher->workers[i].state != WORKER_ENDED && !dispatcher->workers[i].rests)
+            return false;
+    return true;
+}
+
+/*
+ * No message is on its way, nor will one be: the executor can go. Where all go, none does before the others' tasks have run
+ * for the last time, which may know it.
+ */
 static void end_of_messages(struct worker *worker)
 {
     static const struct timespec now = {0, 0};
@@ -456,6 +467,10 @@ static void end_of_messages(struct worker *worker)
         (void)!tacet_executor_run(worker->executor, 1, &now);
         sched_yield();
     }
+    worker->rests = true;
+    pthread_cond_broadcast(&dispatcher->changed);
+    while (worker->fate == WORKER_DIES && !all_rest(dispatcher))
+        pthread_cond_wait(&dispatcher->changed, &dispatcher->mutex);
     worker->state = WORKER_ENDED;
     worker->processor_ns = thread_processor_ns();
     pthread_mutex_unlock(&dispatcher->mutex);

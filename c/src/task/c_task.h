@@ -143,11 +143,13 @@ static inline struct executor *task_find_executor(const struct tacet_task *task)
  */
 static inline bool task_is_at(const struct tacet_task *task, const struct executor *executor)
 {
-    uintptr_t level = (uintptr_t)__atomic_load_n(&task->level, __ATOMIC_RELAXED);
+    /* acquire: pairs with the release in task_set_level(); who is on the way here has its signal_depart() behind it */
+    uintptr_t level = (uintptr_t)__atomic_load_n(&task->level, __ATOMIC_ACQUIRE);
     return level - (uintptr_t)executor->shared.ready.levels < sizeof executor->shared.ready.levels;
 }
 
-/* The one of this thread that the task is with, or NULL; executor_is_mine() is false of it in a forked child. */
+/* The one of this thread that the task is with, or NULL, also while it is on its way there; executor_is_mine() is false of
+ * it in a forked child. */
 const struct executor *task_find_executor_here(const struct tacet_task *task);
 
 static inline void task_set_level(struct tacet_task *task, struct tacet_level *level)

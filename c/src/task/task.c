@@ -425,12 +425,12 @@ void task_abandon(struct tacet_task *task)
 
 bool tacet_task_has_exited(const struct tacet_task *task)
 {
-    return task->state == TACET_TASK_EXITED;
+    return __atomic_load_n(&task->state, __ATOMIC_RELAXED) == TACET_TASK_EXITED; /* it may be away */
 }
 
 tacet_result tacet_task_result(const struct tacet_task *task)
 {
-    return task->state == TACET_TASK_EXITED ? task->result : -EINPROGRESS;
+    return tacet_task_has_exited(task) ? task->result : -EINPROGRESS;
 }
 
 const char *tacet_task_name(const struct tacet_task *task)

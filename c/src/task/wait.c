@@ -151,7 +151,8 @@ const struct executor *task_find_executor_here(const struct tacet_task *task)
     const struct executor *each = executor_first_here();
     while (each != NULL && !task_is_at(task, each))
         each = each->next_here;
-    return each;
+    bool in_transit = __atomic_load_n(&task->signals, __ATOMIC_RELAXED) & SIGNAL_IN_TRANSIT;
+    return in_transit ? NULL : each;
 }
 
 tacet_result tacet_task_wait_check(const struct tacet_task *self, const struct tacet_task *other)

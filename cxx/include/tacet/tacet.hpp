@@ -18,6 +18,7 @@
 #include <tacet/spawn_on.hpp>
 #include <tacet/sync.hpp>
 #include <tacet/task.hpp>
+#include <tacet/thread_pool.hpp>
 #include <tacet/time.hpp>
 #include <tacet/when_all.hpp>
 

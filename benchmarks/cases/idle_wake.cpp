@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <optional>
 
 namespace bench {
@@ -29,7 +30,7 @@ public:
     std::uint64_t perform(std::uint64_t ops) override
     {
         times_ns_.clear();
-        crew_.run([&](std::size_t part) { play(part, ops / 2); });
+        crew_.run([&](std::size_t part) { play_or_exit(part, ops / 2); });
         return ops;
     }
     slice take_slice(std::uint64_t ops) override
@@ -43,11 +44,22 @@ public:
     disturbed_by sensitivity() const override { return disturbed_by::nobody; }
 
 protected:
-    // noexcept: if one end fails the other would sleep for ever.
-    virtual void play(std::size_t part, std::uint64_t trips) noexcept = 0;
+    virtual void play(std::size_t part, std::uint64_t trips) = 0;
 
     crew& crew_;
     std::vector<double> times_ns_;
+
+private:
+    // If one end fails the other would sleep for ever.
+    void play_or_exit(std::size_t part, std::uint64_t trips)
+    {
+        try {
+            play(part, trips);
+        } catch (const std::exception& failure) {
+            fmt::print(stderr, "tacet-bench: {}\n", failure.what());
+            std::_Exit(1);
+        }
+    }
 };
 
 template <class Mailbox>
@@ -63,7 +75,7 @@ public:
     }
 
 protected:
-    void play(std::size_t part, std::uint64_t trips) noexcept override { part == 0 ? start(trips) : answer(trips); }
+    void play(std::size_t part, std::uint64_t trips) override { part == 0 ? start(trips) : answer(trips); }
 
 private:
     void start(std::uint64_t trips)
@@ -164,7 +176,7 @@ public:
     }
 
 protected:
-    void play(std::size_t part, std::uint64_t trips) noexcept override
+    void play(std::size_t part, std::uint64_t trips) override
     {
         end_of_line& mine = *ends_[part];
         mine.last = mine.arrivals + trips;

@@ -156,7 +156,13 @@ struct tacet_task *queue_pull(struct worker *worker, unsigned end, unsigned max,
 void queue_give_back(struct worker *worker);
 
 /* The worker's highest level with a task laid aside, or NO_LEVEL. */
-unsigned queue_hoarded_level(const struct worker *worker);
+static inline unsigned queue_hoarded_level(const struct worker *worker)
+{
+    unsigned level = 0;
+    while (level < NO_LEVEL && hoard_count(&worker->hoards[level]) == 0)
+        level++;
+    return level;
+}
 
 /* --- worker.c --- */
 

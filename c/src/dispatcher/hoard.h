@@ -9,7 +9,7 @@
 
 #include <tacet/inline/task.h>
 
-#define HOARD_SLOTS 32u
+#define HOARD_SLOTS 64u
 
 struct hoard {
     uint64_t ends; /* below: the oldest; above: behind the newest */
@@ -45,14 +45,13 @@ static inline struct tacet_task *hoard_pop(struct hoard *hoard)
     return NULL;
 }
 
-/* The worker, under the mutex; there is room. */
+/* The worker, under the mutex, so that nobody steals meanwhile; there is room. */
 static inline void hoard_put(struct hoard *hoard, struct tacet_task *task)
 {
     uint64_t ends = __atomic_load_n(&hoard->ends, __ATOMIC_RELAXED);
     TACET_ASSERT(hoard_count_of(ends) < HOARD_SLOTS);
     hoard->slots[(uint32_t)(ends >> 32) % HOARD_SLOTS] = task;
-    /* Others only take, and no task is taken that was not there: so nobody has changed it but for the lower end. */
-    __atomic_fetch_add(&hoard->ends, (uint64_t)1 << 32, __ATOMIC_RELAXED);
+    __atomic_store_n(&hoard->ends, ends + ((uint64_t)1 << 32), __ATOMIC_RELAXED);
 }
 
 /* Another worker, under the mutex: the older half, at least one if there is one. How many. */

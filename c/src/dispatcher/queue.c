@@ -121,14 +121,6 @@ static struct tacet_task *steal(struct worker *worker, unsigned level)
     return n > 0 ? stolen[0] : NULL;
 }
 
-unsigned queue_hoarded_level(const struct worker *worker)
-{
-    unsigned level = 0;
-    while (level < NO_LEVEL && hoard_count(&worker->hoards[level]) == 0)
-        level++;
-    return level;
-}
-
 /* Strictly by level: what others have laid aside comes before what is in the queue for a lower one. */
 struct tacet_task *queue_pull(struct worker *worker, unsigned end, unsigned max, bool may_steal)
 {

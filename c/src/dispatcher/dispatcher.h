@@ -139,6 +139,13 @@ static inline struct worker *worker_of_source(struct executor_source *source)
 /* The worker whose thread this is, or NULL. */
 extern _Thread_local struct worker *worker_here __attribute__((visibility("hidden")));
 
+/* Its thread: whether the executor has something to do that is not the dispatcher's. */
+static inline bool worker_has_own_news(struct worker *worker)
+{
+    struct executor *executor = executor_of(worker->executor);
+    return inbox_has_news(&executor->inbox) || ring_has_news(&executor->ring);
+}
+
 /* --- queue.c: under the mutex --- */
 
 /* Takes what is linked in the inbox. Whoever has done so, and what it wanted, ends with queue_show(). */
@@ -155,29 +162,53 @@ struct tacet_task *queue_pull(struct worker *worker, unsigned end, unsigned max,
 /* What the worker has laid aside goes back to where it came from. */
 void queue_give_back(struct worker *worker);
 
-/* The worker's highest level with a task laid aside, or NO_LEVEL. */
-static inline unsigned queue_hoarded_level(const struct worker *worker)
+/* Of the levels in which the worker has tasks laid aside. */
+static inline unsigned queue_hoarded_mask(const struct worker *worker)
 {
-    unsigned level = 0;
-    while (level < NO_LEVEL && hoard_count(&worker->hoards[level]) == 0)
-        level++;
-    return level;
+    unsigned mask = 0;
+    for (unsigned p = 0; p < TACET_PRIORITY_COUNT; p++)
+        mask |= (unsigned)(hoard_count(&worker->hoards[p]) > 0) << p;
+    return mask;
 }
 
-/* --- worker.c --- */
+/* The highest of them, or NO_LEVEL. */
+static inline unsigned queue_hoarded_level(const struct worker *worker)
+{
+    return (unsigned)__builtin_ctz(queue_hoarded_mask(worker) | 1u << NO_LEVEL);
+}
+
+/* --- sleep.c: under the mutex --- */
 
 extern const struct tacet_runnable_kind worker_message_kind;
 
-void *worker_main(void *worker);
+/* However it was idle. */
+void worker_become_working(struct worker *worker);
 
-/* Under the mutex: the worker is to end. true: worker_post() after the mutex. */
-bool worker_tell(struct worker *worker, enum worker_fate fate);
+/* The worker, which has found nothing, is idle from now on; false: there is something in the inbox. */
+bool worker_rest(struct worker *worker);
 
-/* Under the mutex: one of the idle is to look for work, if there is any. worker_post() it after the mutex. */
+/* The one that naps comes round: whether it is to work. */
+bool worker_is_needed(struct worker *worker);
+
+/* The worker works, or leaves. Whether another is to look for work: the one to be posted to, or NULL. */
+struct worker *worker_arrange(struct worker *worker);
+
+/* Whether something came for the dispatcher within spin_ns. Leaves the mutex meanwhile. */
+bool worker_spin(struct worker *worker);
+
+/* One of the idle is to look for work, if there is any. worker_post() it after the mutex. */
 struct worker *worker_wake_one(struct tacet_dispatcher *dispatcher);
 
-/* Without the mutex; NULL is fine. */
+/* The worker is to end. true: worker_post() it after the mutex. */
+bool worker_tell(struct worker *worker, enum worker_fate fate);
+
+/* Without the mutex; NULL is fine. Until the message is accepted the executor is there. */
 void worker_post(struct worker *worker);
+
+/* --- refill.c, thread.c: the worker's thread, without the mutex --- */
+
+bool worker_refill(struct executor_source *source);
+void *worker_main(void *worker);
 
 /* --- waits.c: under the mutex --- */
 

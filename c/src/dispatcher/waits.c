@@ -29,7 +29,7 @@ static struct counts note(struct tacet_dispatcher *dispatcher)
     uint64_t started = 0, finished = 0;
     for (unsigned i = 0; i < dispatcher->worker_count; i++) {
         struct worker *worker = &dispatcher->workers[i];
-        /* acquire: pairs with the release in worker.c: after the wait the tasks are their creators' again */
+        /* acquire: pairs with the release in refill.c: after the wait the tasks are their creators' again */
         uint64_t f = __atomic_load_n(&worker->finished, __ATOMIC_ACQUIRE);
         uint64_t s = __atomic_load_n(&worker->started, __ATOMIC_RELAXED);
         __atomic_store_n(&worker->finished_noted, f, __ATOMIC_RELAXED);

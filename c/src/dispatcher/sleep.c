@@ -102,12 +102,13 @@ static bool wake(struct worker *worker)
 
 struct worker *worker_wake_one(struct tacet_dispatcher *dispatcher)
 {
-    struct tacet_list_node *node = dispatcher->idle.next;
-    if (node == &dispatcher->idle)
+    if (dispatcher->idle_count == 0)
         return NULL;
+    struct tacet_list_node *node = dispatcher->idle.next;
+    const struct worker *napper = dispatcher->napper;
+    if (napper != NULL && node == &napper->idle_node && dispatcher->idle_count > 1)
+        node = node->next;
     struct worker *worker = TACET_CONTAINER_OF(node, struct worker, idle_node);
-    if (worker == dispatcher->napper && node->next != &dispatcher->idle)
-        worker = TACET_CONTAINER_OF(node->next, struct worker, idle_node);
     return wake(worker) ? worker : NULL;
 }
 

@@ -85,10 +85,11 @@ void waits_look(struct tacet_dispatcher *dispatcher)
 
 static void remove_waiter(struct tacet_dispatcher *dispatcher, struct waiter *waiter)
 {
-    struct waiter **link = &dispatcher->waiters;
-    while (*link != waiter)
-        link = &(*link)->next;
-    *link = waiter->next;
+    for (struct waiter **link = &dispatcher->waiters; *link != NULL; link = &(*link)->next)
+        if (*link == waiter) {
+            *link = waiter->next;
+            break;
+        }
     if (dispatcher->waiters == NULL) {
         __atomic_store_n(&dispatcher->quota, UINT64_MAX, __ATOMIC_RELAXED);
         pthread_cond_broadcast(&dispatcher->changed); /* who destroys waits for that */

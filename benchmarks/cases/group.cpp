@@ -46,6 +46,10 @@ void group::measure(const plan& plan, report& report)
         row.set_timing(timings[i]);
         const std::size_t baseline = fastest(entry.baselines, timings);
         row.set_baseline(entries_[baseline].baseline_name, timings[baseline], timings[i]);
+        for (const std::size_t other : entry.baselines) {
+            if (entry.baselines.size() > 1)
+                row.set(entries_[other].baseline_name + "_ns", timings[other].ns_per_op.median);
+        }
         report.rows.push_back(std::move(row));
     }
 }

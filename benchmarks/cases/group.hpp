@@ -17,7 +17,7 @@ public:
     std::size_t add_baseline(std::string name, std::unique_ptr<contestant> who);
     void add(row parameters, std::unique_ptr<contestant> who, std::size_t baseline);
 
-    // Of several baselines the fastest counts.
+    // Of several baselines the fastest counts; the row also tells the time of each.
     void add(row parameters, std::unique_ptr<contestant> who, std::vector<std::size_t> baselines);
 
     // Measures all of them in turn and appends a row for each that is not a baseline.

@@ -210,6 +210,9 @@ void add_idle_wakes(const options& options, report& report, crew& crew)
     tacet_executor_options with_ring = {};
     with_ring.ring_entries = ring_entries;
     measure_row<baseline::ring_mailbox>("idle_wake", with_ring, options, report, crew);
+    tacet_executor_options with_eventfd = with_ring;
+    with_eventfd.woken_by_eventfd = true;
+    measure_row<baseline::eventfd_mailbox>("idle_wake_eventfd", with_eventfd, options, report, crew);
     measure_row<baseline::futex_mailbox>("idle_wake_no_ring", {}, options, report, crew);
 }
 

@@ -60,6 +60,7 @@ TEST_CASE("the one push that finds the taker asleep is told to wake it", "[inbox
     CHECK(inbox_has_news(&inbox)); /* that it has been asleep */
     CHECK(nodes.push(inbox, 1, 0));
     CHECK_FALSE(nodes.push(inbox, 2, 2));
+    CHECK_FALSE(inbox_fall_asleep(&inbox));
     CHECK(nodes.taken(inbox) == "012");
     CHECK(inbox_fall_asleep(&inbox));
     CHECK(nodes.taken(inbox).empty()); /* it is awake now */

@@ -17,6 +17,13 @@ namespace support {
 
 inline const bool can_step = true;
 
+/* All are tried of code that was optimised; of other code, which has many more, one in so many. */
+#if defined(__OPTIMIZE__)
+inline const std::size_t stride_max = 1;
+#else
+inline const std::size_t stride_max = 16;
+#endif
+
 struct stepping {
     std::size_t left = 0;
     const std::function<void()>* interruption = nullptr;
@@ -62,6 +69,7 @@ inline bool interrupted_at(std::size_t instruction, const std::function<void()>&
 #else
 
 inline const bool can_step = false;
+inline const std::size_t stride_max = 1;
 
 inline bool interrupted_at(std::size_t, const std::function<void()>&, const std::function<void()>&)
 {

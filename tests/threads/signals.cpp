@@ -63,8 +63,9 @@ TEST_CASE("at each instruction of a call to an executor a handler makes the same
     executor executor(options_of(way));
     counted one, other, sleeper;
     sleeper.waits = true;
+    random_pauses random(3);
     std::size_t at = 0;
-    for (bool interrupted = true; interrupted; count_progress()) {
+    for (bool interrupted = true; interrupted; at += random.next() % stride_max, count_progress()) {
         CAPTURE(at);
         one.runs = other.runs = 0;
         one.handle->begin_anew();

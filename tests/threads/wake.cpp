@@ -236,3 +236,25 @@ TEST_CASE("an executor that was woken and not run again is destroyed", "[wake]")
     }
     CHECK(open_descriptors() == descriptors);
 }
+
+TEST_CASE("a wake that arrives between two runs, while a task is attached anew, ends the next run only", "[wake]")
+{
+    const wake_way way = any_of(wake_ways());
+    CAPTURE(way.name);
+    executor executor(options_of(way));
+    /* A cancel that comes too late is on the way, so that attaching the task anew takes what is in the inbox. */
+    task cancels_itself(suspending_switchers()[0], {[&](tacet_task* self) -> tacet_result {
+                            CHECK(elsewhere(way, [&] { return tacet_task_cancel(self); }) == 0);
+                            return wake_from_elsewhere(way, executor, 5);
+                        }});
+    for (int round = 0; round < 3; round++) {
+        cancels_itself.attach(executor);
+        CHECK(tacet_executor_run(executor, 1, nullptr) == 1);
+        cancels_itself.attach(executor);
+        CHECK(executor.run_until_idle() == 5);
+        const timespec some_time = {5, 0}; /* the task is ready: none of it passes */
+        CHECK(tacet_executor_run(executor, 1, &some_time) == 1);
+        CHECK(executor.run_until_idle() == 5);
+        CHECK(executor.run_until_idle() == 0);
+    }
+}

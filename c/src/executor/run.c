@@ -347,6 +347,7 @@ tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max
         run.deadline_ns = clock_add(executor->ring.ops->now(), clock_duration(timeout));
     executor->running = true;
     executor->stopping = false;
+    shared->ready.nonempty &= ~TACET_READY_INTERRUPT; /* of a wake that was accepted between two runs */
     executor->deadlocked = false;
     /* The caller may be handling an exception: what runs in here has exceptions of its own. */
     struct exceptions callers = exceptions_take(thread_state.exceptions);

@@ -9,6 +9,8 @@ using namespace support;
 
 namespace {
 
+const timespec no_time = {0, 0};
+
 /* Where bodies, which run on one thread, write down that they ran. */
 struct journal {
     struct entry {
@@ -461,4 +463,36 @@ TEST_CASE("a task that another thread attaches has its accounts", "[attach]")
     }
     CHECK(executor.end() == 0);
     destroy(all);
+}
+
+TEST_CASE("the executor's thread does with a task that lies in its inbox what it does with any other", "[attach]")
+{
+    const wake_way way = any_of(wake_ways());
+    const std::string what = GENERATE("cancel", "cancel all", "set the priority", "wait");
+    CAPTURE(way.name, what);
+    executor executor(options_of(way));
+    std::string order;
+    task arrives(suspending_switchers()[0], {[&](tacet_task* self) {
+                     order += 'a';
+                     return what == "wait" ? 3 : what == "set the priority" ? 0 : tacet_sleep(self, TACET_FOREVER);
+                 }});
+    task other(suspending_switchers()[0], {[&](tacet_task* self) -> tacet_result {
+                   order += 'o';
+                   return what == "wait" ? tacet_task_wait(self, arrives, nullptr) : 0;
+               }});
+    CHECK(elsewhere(way, [&] { return tacet_task_attach(executor, arrives); }) == 0);
+    if (what == "cancel")
+        CHECK(tacet_task_cancel(arrives) == 0);
+    else if (what == "cancel all")
+        CHECK(tacet_executor_cancel_all(executor) == 0);
+    else if (what == "set the priority")
+        CHECK(tacet_task_set_priority(arrives, TACET_PRIORITY_HIGH, TACET_PRIORITY_NORMAL) == 0);
+    other.attach(executor);
+    CHECK(tacet_executor_run(executor, TACET_UNTIL_IDLE, &no_time) >= 2);
+    if (what == "set the priority")
+        CHECK(order == "ao");
+    REQUIRE(tacet_task_has_exited(arrives));
+    CHECK(tacet_task_has_exited(other));
+    CHECK(tacet_task_result(arrives) == (what == "wait" ? 3 : what == "set the priority" ? 0 : -ECANCELED));
+    CHECK(executor.stats().attached == 0);
 }

@@ -139,8 +139,12 @@ tacet_result tacet_executor_cancel_all(struct tacet_executor *executor)
 {
     if (executor == NULL)
         return -EINVAL;
-    if (!executor_is_mine(executor_of(executor)))
+    struct executor *whole = executor_of(executor);
+    if (!executor_is_mine(whole))
         return -EPERM;
+    executor_accept(whole);
+    while (whole->inbox.unlinked != NULL && sched_yield() == 0) /* to the thread between the two steps of a push */
+        executor_accept(whole);
     for (struct tacet_list_node *node = executor->tasks.next; node != &executor->tasks; node = node->next)
         tacet_task_cancel(TACET_CONTAINER_OF(node, struct tacet_task, attached_node));
     return 0;

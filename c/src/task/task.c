@@ -154,8 +154,10 @@ tacet_result tacet_task_set_priority(struct tacet_task *task, enum tacet_priorit
         if (here == NULL || !executor_is_mine(here))
             return -EPERM;
         struct tacet_executor *executor = tacet_task_executor(task);
-        executor->attached[task->priority]--;
-        executor->attached[cpu]++;
+        if (task->attached_node.next != NULL) { /* else it lies in the inbox, and is not counted yet */
+            executor->attached[task->priority]--;
+            executor->attached[cpu]++;
+        }
     }
     if (task->level != NULL)
         task_set_level(task, task->level + (int)cpu - (int)task->priority);
@@ -272,6 +274,7 @@ static TACET_NOINLINE tacet_result attach_many_from_afar(struct tacet_executor *
         r = prepare_attach(shared, task, executor->keeps_accounts, now);
         if (r < 0)
             break;
+        task->attached_node.next = NULL; /* it is in no list till it is started */
         levels |= 1u << task->priority;
         task->runnable.next = prepared > 0 ? &tasks[prepared - 1]->runnable : NULL;
     }

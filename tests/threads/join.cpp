@@ -1,4 +1,5 @@
 /* tacet_task_join: a plain thread waits for the end of a task. */
+#include "support/inside.h"
 #include "support/threads.hpp"
 #include "switcher/kinds.hpp"
 
@@ -212,4 +213,90 @@ TEST_CASE("who joins a task whose executor is destroyed is told so", "[join]")
         CHECK(result == 77);
         CHECK(tacet_task_result(sleeps) == -ECANCELED);
     }
+}
+
+TEST_CASE("a task that has left an operation in flight is destroyed by the one who joined it when that has ended",
+          "[join]")
+{
+    const wake_way way = wake_ways()[0];
+    const switcher_kind kind = GENERATE(from_range(suspending_switchers()));
+    CAPTURE(kind.name);
+    executor_thread executor(way);
+    for (int round = 0; round < 50; round++) {
+        support::pipe pipe;
+        const tacet_file reader = pipe.reader();
+        char byte = 0;
+        tacet_op op = {};
+        struct reads {
+            tacet_op* op;
+            const tacet_file* file;
+            char* byte;
+        } reads = {&op, &reader, &byte};
+        const auto body = [](tacet_task* self, void* arg) -> tacet_result {
+            struct reads* what = static_cast<struct reads*>(arg);
+            return tacet_file_read_start(what->op, self, what->file, what->byte, 1, 0);
+        };
+        tacet_task* const leaves = made_task(kind, body, &reads);
+        REQUIRE(tacet_task_attach(executor, leaves) == 0);
+        tacet_result result = -1;
+        CHECK(tacet_task_join(leaves, &result, nullptr) == 0);
+        CHECK(result == 0);
+        CHECK(tacet_task_destroy(leaves) == -EBUSY);
+        pipe.write("x");
+        wait_until([&] { return tacet_task_destroy(leaves) != -EBUSY; });
+    }
+    CHECK(executor.end() == 0);
+}
+
+namespace {
+
+/* Spins on the executor's thread until it is let go. */
+struct spinner {
+    std::atomic<bool> running = false, may_end = false;
+    tacet_task* task = made_task(suspending_switchers()[0], body, this);
+
+    static tacet_result body(tacet_task*, void* arg)
+    {
+        spinner* self = static_cast<spinner*>(arg);
+        self->running = true;
+        wait_until([self] { return self->may_end.load(); });
+        return 0;
+    }
+};
+
+}
+
+TEST_CASE("a task that was joined is destroyed after another join has run out of time", "[join]")
+{
+    const wake_way way = any_of(wake_ways());
+    CAPTURE(way.name);
+    executor_thread executor(way);
+    int times = 0;
+    const auto body = [](tacet_task*, void* arg) -> tacet_result { return ++*static_cast<int*>(arg); };
+    tacet_task* const joined = made_task(suspending_switchers()[0], body, &times);
+    REQUIRE(tacet_task_attach(executor, joined) == 0);
+    REQUIRE(tacet_task_join(joined, nullptr, nullptr) == 0);
+    spinner first, second;
+    REQUIRE(tacet_task_attach(executor, first.task) == 0);
+    wait_until([&] { return first.running.load(); });
+    REQUIRE(tacet_task_attach(executor, second.task) == 0);
+    const void* const newest = inside_newest(executor);
+    tacet_result late = 0, destroyed = 77;
+    {
+        const std::jthread joiner([&] {
+            const timespec a_while = {0, 50000000};
+            late = tacet_task_join(joined, nullptr, &a_while);
+            destroyed = tacet_task_destroy(joined);
+            second.may_end = true;
+        });
+        wait_until([&] { return inside_newest(executor) != newest; }); /* the joiner's wait comes after the second */
+        first.may_end = true;
+    }
+    CHECK(late == -ETIME);
+    CHECK(destroyed == 0);
+    for (const spinner* each : {&first, &second}) {
+        CHECK(tacet_task_join(each->task, nullptr, nullptr) == 0);
+        CHECK(tacet_task_destroy(each->task) == 0);
+    }
+    CHECK(executor.end() == 0);
 }

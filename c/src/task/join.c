@@ -10,12 +10,14 @@
 #include "task/c_task.h"
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 enum joiner_state {
     JOINER_WAITS,
+    JOINER_LOOKS, /* the executor does, at the other task, which the thread must not leave meanwhile */
     JOINER_HAS_ENDED,
     JOINER_WAS_LEFT, /* by its thread */
 };
@@ -26,7 +28,7 @@ struct joiner {
     struct tacet_task *other;
     tacet_result result; /* of the wait */
     tacet_result others_result;
-    uint32_t state; /* enum joiner_state; both change it by an exchange */
+    uint32_t state; /* enum joiner_state */
     bool waits;
     bool left; /* the message has come */
 };
@@ -39,7 +41,7 @@ static void end(struct joiner *joiner, tacet_result result, tacet_result others_
     bool left = joiner->left;
     uint32_t *state = &joiner->state;
     /* release: pairs with the acquire in wait_for(), after which the memory may be gone */
-    if (__atomic_exchange_n(state, JOINER_HAS_ENDED, __ATOMIC_ACQ_REL) == JOINER_WAITS)
+    if (__atomic_exchange_n(state, JOINER_HAS_ENDED, __ATOMIC_ACQ_REL) != JOINER_WAS_LEFT)
         syscall(__NR_futex, state, FUTEX_WAKE_PRIVATE, 1);
     else if (left)
         free(joiner);
@@ -51,10 +53,19 @@ static void exit_joined(struct joiner *joiner, tacet_result result, tacet_result
     end(joiner, result, others_result);
 }
 
+/* The thread has left if it is not JOINER_WAITS any more, and the other may be gone. */
+static bool begin_to_look(struct joiner *joiner)
+{
+    uint32_t waits = JOINER_WAITS;
+    return __atomic_compare_exchange_n(&joiner->state, &waits, JOINER_LOOKS, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
 static void wait_for_exit(struct joiner *joiner)
 {
     joiner->waits = true;
     tacet_task_wait_park(&joiner->task, joiner->other);
+    /* release: pairs with the acquire in leave() */
+    __atomic_store_n(&joiner->state, JOINER_WAITS, __ATOMIC_RELEASE);
 }
 
 static void run(struct tacet_runnable *runnable)
@@ -63,7 +74,7 @@ static void run(struct tacet_runnable *runnable)
     struct tacet_task *self = &joiner->task, *other = joiner->other;
     if (joiner->waits)
         exit_joined(joiner, self->result, self->result == 0 ? self->waited : 0);
-    else if (joiner->left) /* the other may be gone */
+    else if (!begin_to_look(joiner))
         exit_joined(joiner, -ECANCELED, 0);
     else if (other->state == TACET_TASK_EXITED)
         exit_joined(joiner, 0, other->result);
@@ -101,7 +112,7 @@ static const struct tacet_switcher_ops joiner_ops = {
 static void wait_for(struct joiner *joiner, uint64_t deadline_ns)
 {
     /* acquire: pairs with the release in end() */
-    while (__atomic_load_n(&joiner->state, __ATOMIC_ACQUIRE) == JOINER_WAITS) {
+    while (__atomic_load_n(&joiner->state, __ATOMIC_ACQUIRE) != JOINER_HAS_ENDED) {
         uint64_t now = clock_ns();
         if (now >= deadline_ns)
             return;
@@ -111,6 +122,20 @@ static void wait_for(struct joiner *joiner, uint64_t deadline_ns)
     }
 }
 
+/* false: the wait has ended. */
+static bool leave(struct joiner *joiner)
+{
+    uint32_t state = JOINER_WAITS;
+    while (!__atomic_compare_exchange_n(&joiner->state, &state, JOINER_WAS_LEFT, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE)) {
+        if (state == JOINER_HAS_ENDED)
+            return false;
+        sched_yield(); /* to the executor, which looks */
+        state = JOINER_WAITS;
+    }
+    return true;
+}
+
 static tacet_result join_from_afar(struct executor *executor, struct joiner *joiner, uint64_t deadline_ns,
                                    tacet_result *result)
 {
@@ -118,7 +143,7 @@ static tacet_result join_from_afar(struct executor *executor, struct joiner *joi
     tacet_result r = tacet_task_attach(&executor->shared, &joiner->task);
     if (r == 0) {
         wait_for(joiner, deadline_ns);
-        if (__atomic_exchange_n(&joiner->state, JOINER_WAS_LEFT, __ATOMIC_ACQ_REL) == JOINER_WAITS) {
+        if (leave(joiner)) {
             executor_post(executor, &joiner->leave);
             return -ETIME;
         }

@@ -204,11 +204,16 @@ static inline void hand_over(struct tacet_task *task, struct tacet_level *level,
     task_set_level(task, level);
 }
 
-static inline void start(struct tacet_executor *executor, struct tacet_task *task)
+static inline void link_task(struct tacet_executor *executor, struct tacet_task *task)
 {
     executor->attached[task->priority]++;
     list_push_back(&executor->tasks, &task->attached_node);
     tacet_level_push(task->level, &task->runnable);
+}
+
+static inline void start(struct tacet_executor *executor, struct tacet_task *task)
+{
+    link_task(executor, task);
     if (TACET_UNLIKELY(tacet_task_ops(task)->prepare != NULL))
         prepare_context(task);
 }
@@ -235,14 +240,34 @@ static inline tacet_result prepare_attach(struct tacet_executor *executor, struc
     return 0;
 }
 
-static inline tacet_result attach_here(struct tacet_executor *executor, struct tacet_task *task, uint64_t now)
+/* Whatever a task and its executor may have: calls save registers. */
+static TACET_NOINLINE tacet_result attach_with_care(struct tacet_executor *executor, struct tacet_task *task,
+                                                    uint64_t now)
 {
-    if (TACET_UNLIKELY(executor_of(executor)->closing))
+    if (executor_of(executor)->closing)
         return -ECANCELED;
     tacet_result r = prepare_attach(executor, task, executor->accounting, now);
-    if (TACET_LIKELY(r == 0))
+    if (r == 0)
         start(executor, task);
     return r;
+}
+
+/* Neither time accounts nor a stack, nothing left over from before, no reason to refuse it. */
+static inline bool is_simple(const struct tacet_executor *executor, const struct tacet_task *task)
+{
+    return task != NULL && !is_attached(task) && task->extra == NULL &&
+           __atomic_load_n(&task->signals, __ATOMIC_ACQUIRE) == 0 && tacet_task_ops(task)->prepare == NULL &&
+           (tacet_task_ops(task)->flags & TACET_SWITCHER_FOREIGN || c_task_of(task)->body != NULL) &&
+           !executor->accounting && !executor_of(executor)->closing;
+}
+
+static inline tacet_result attach_here(struct tacet_executor *executor, struct tacet_task *task, uint64_t now)
+{
+    if (TACET_UNLIKELY(!is_simple(executor, task)))
+        return attach_with_care(executor, task, now);
+    hand_over(task, &executor->ready.levels[task->priority], 0);
+    link_task(executor, task);
+    return 0;
 }
 
 static tacet_result attach_many_here(struct tacet_executor *executor, struct tacet_task *const *tasks, size_t count)

@@ -75,11 +75,11 @@ public:
         if (!any_.exchange(true, std::memory_order_relaxed))
             first_ = std::move(error);
     }
+    bool any() const noexcept { return any_.load(std::memory_order_relaxed); }
+
     // Null: there was none.
     std::exception_ptr take() noexcept
     {
-        if (!any_.load(std::memory_order_relaxed)) [[likely]]
-            return {};
         const std::lock_guard lock(mutex_);
         any_.store(false, std::memory_order_relaxed);
         return std::exchange(first_, {});
@@ -327,8 +327,8 @@ private:
 
     void rethrow_uncaught()
     {
-        if (std::exception_ptr error = uncaught_->take()) [[unlikely]]
-            std::rethrow_exception(std::move(error));
+        if (uncaught_->any()) [[unlikely]]
+            std::rethrow_exception(uncaught_->take());
     }
 
     tacet_executor* executor_ = nullptr;

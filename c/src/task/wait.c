@@ -157,7 +157,7 @@ const struct executor *task_find_executor_here(const struct tacet_task *task)
 
 tacet_result tacet_task_wait_check(const struct tacet_task *self, const struct tacet_task *other)
 {
-    if (other == NULL || other->level == NULL)
+    if (other == NULL || __atomic_load_n(&other->level, __ATOMIC_RELAXED) == NULL) /* it may be away */
         return -EINVAL;
     if (self == other)
         return -EDEADLK;

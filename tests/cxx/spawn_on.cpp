@@ -546,6 +546,33 @@ TEST_CASE("an empty task and an executor that does not take it are refused", "[c
     CHECK(refused == "spawn_on: " + message_of(std::errc::operation_not_permitted));
 }
 
+TEST_CASE("nothing is taken from a task that has not ended", "[cxx][spawn_on]")
+{
+    tacet::executor executor;
+    auto nothing = []() -> tacet::task<int> { co_return 1; };
+    tacet::future<int> remote = tacet::spawn_on(executor, nothing());
+    tacet::join_handle<int> local = executor.spawn(nothing());
+    const std::string in_progress = message_of(std::errc::operation_in_progress);
+    CHECK(failure_of([&] { (void)remote.take(); }).what == "future: " + in_progress);
+    CHECK(failure_of([&] { (void)local.take(); }).what == "join: the task has not ended: " + in_progress);
+    executor.run_until_idle();
+    CHECK(remote.take() == 1);
+    CHECK(local.take() == 1);
+}
+
+TEST_CASE("who awaits a task that its own thread would have to run elsewhere is refused", "[cxx][spawn_on]")
+{
+    tacet::executor first, second;
+    auto nothing = []() -> tacet::task<> { co_return; };
+    auto awaiting = [&]() -> tacet::task<> {
+        tacet::future<> never = tacet::spawn_on(second, nothing());
+        co_await never;
+    };
+    const std::string what = failure_of([&] { first.run(awaiting()); }).what;
+    CHECK(what.find(message_of(std::errc::resource_deadlock_would_occur)) != std::string::npos);
+    second.run_until_idle();
+}
+
 TEST_CASE("executors ask each other in circles, and every answer comes", "[cxx][spawn_on][race]")
 {
     const std::string kind = ANY_EXECUTOR;

@@ -424,6 +424,35 @@ TEST_CASE("tasks that no thread has started are destroyed with the pool", "[cxx]
     CHECK(counted_anywhere::alive == before);
 }
 
+TEST_CASE("a pool goes while its tasks wait for others that nobody has started", "[cxx][thread_pool][teardown]")
+{
+    for (int round = 0; round < 200; round++) {
+        std::atomic<bool> under_way = false;
+        std::optional<tacet::thread_pool> pool(pool_of(1, round % 2 == 0 ? "ring" : "no ring"));
+        auto for_ever = [&]() -> tacet::task<> {
+            for (;;) {
+                tacet::future<int> child = pool->spawn(doubled(1));
+                under_way = true;
+                co_await child;
+            }
+        };
+        tacet::future<> parent = pool->spawn(for_ever());
+        while (!under_way)
+            std::this_thread::yield();
+        pool.reset();
+        CHECK(parent.has_exited());
+    }
+}
+
+TEST_CASE("a pool's task that blocks on another of the pool is refused", "[cxx][thread_pool]")
+{
+    tacet::thread_pool pool(pool_of(2));
+    auto blocking = [&]() -> tacet::task<std::string> {
+        co_return failure_of([&] { (void)tacet::block_on(pool[1], doubled(1)); }).what;
+    };
+    CHECK(tacet::block_on(pool[0], blocking()) == "block_on: " + message_of(std::errc::resource_deadlock_would_occur));
+}
+
 TEST_CASE("a coroutine of another executor is sent home when the pool goes", "[cxx][thread_pool][teardown]")
 {
     tacet::executor executor;

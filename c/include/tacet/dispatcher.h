@@ -5,7 +5,7 @@
  * else in the order of their coming. A task that no executor has started yet can be taken by any that is idle, also when
  * another has laid it aside for itself; one that has been started stays where it was started.
  *
- * A submitted task is the dispatcher's until it has exited: it may be cancelled and released meanwhile, and nothing else.
+ * A submitted task is the dispatcher's until it has exited: it may be cancelled meanwhile, and nothing else.
  * Other threads learn of its end by tacet_dispatcher_wait_unexecuted(), or by what it does.
  *
  * In the child of a fork every call returns -EPERM.
@@ -42,7 +42,8 @@ struct tacet_dispatcher_options {
 /*
  * options may be NULL. Returns when all executors are there; or none is left, and options->message says why: -EINVAL:
  * NULL, or too many executors; -EAGAIN: the system gives no further thread; -ENOMEM; or what tacet_executor_create()
- * returned. The threads are named tacet-0, tacet-1, ... EXPENSIVE.
+ * returned. The threads are named tacet-0, tacet-1, ...; signals are
+ * blocked in them, but those of faults. EXPENSIVE.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_dispatcher_create(struct tacet_dispatcher **dispatcher,
                                                                   const struct tacet_dispatcher_options *options);
@@ -56,8 +57,8 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_dispatcher_submit(struct tacet_d
                                                                   struct tacet_task *const *tasks, size_t count);
 
 /*
- * Block until at most `at_most` tasks, of those submitted, have not been started, or have not exited. Then those that have
- * exited are their creators' again: they may be read, destroyed, submitted anew. timeout NULL: without end; {0, 0}: no
+ * Block until at most `at_most` tasks, of those submitted, have not been started, or have not exited. Where that is
+ * none, those that have exited are their creators' again: they may be read, destroyed, submitted anew. timeout NULL: without end; {0, 0}: no
  * waiting. 0; -ETIME; -EINVAL; -EDEADLK: on one of the dispatcher's threads; -ECANCELED: it is being destroyed. THREAD-SAFE.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_dispatcher_wait_undispatched(struct tacet_dispatcher *dispatcher,

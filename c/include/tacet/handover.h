@@ -20,6 +20,10 @@ extern "C" {
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_executor_post(struct tacet_executor *executor,
                                                               struct tacet_runnable *message);
 
+/* THREAD-SAFE: whether the address is that of a living executor of this thread. It is not followed: what it points to may be
+ * gone. */
+TACET_EXPORT bool tacet_executor_lives_here(const struct tacet_executor *executor);
+
 /* tacet_task_attach() for the executor's own thread; -EPERM on another. */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_attach_here(struct tacet_executor *executor,
                                                                  struct tacet_task *task);
@@ -55,7 +59,7 @@ TACET_EXPORT void tacet_task_unpark_external(struct tacet_task *task, tacet_resu
  * that it was attached to is its home, and waits for it: there it must exit. (To its own executor: it is requeued.) If the
  * other executor is destroyed while the task is there, it goes on at home, cancelled.
  *
- * 0; -EINVAL: NULL, or not the running task, or of a kind that cannot; -EBUSY: ops that it has started are not reaped; -ENOMEM; -EDEADLK:
+ * 0; -EINVAL: NULL, or not the running task, or of a kind that cannot; -EBUSY: ops that it has started are not reaped, or it is held (extra->held); -ENOMEM; -EDEADLK:
  * the other executor belongs to this very thread, and could not run; -ECANCELED: it is being destroyed; -EPERM: in a forked child.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_move(struct tacet_task *task, struct tacet_executor *to);

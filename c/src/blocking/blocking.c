@@ -9,6 +9,7 @@
  */
 #include "base/clock.h"
 #include "base/list.h"
+#include "base/thread_signals.h"
 #include "op/bounce.h"
 #include "task/c_task.h"
 
@@ -17,7 +18,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #define IDLE_NS_MAX (10 * NS_PER_S)
@@ -128,22 +128,11 @@ static void *help(void *unused)
     return NULL;
 }
 
-/* Signals are for the program's own threads, but for those that a fault raises. */
-static sigset_t signals_blocked(void)
-{
-    static const int of_faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
-    sigset_t blocked;
-    sigfillset(&blocked);
-    for (size_t i = 0; i < sizeof of_faults / sizeof *of_faults; i++)
-        sigdelset(&blocked, of_faults[i]);
-    return blocked;
-}
-
 static bool start_helper(void)
 {
     pthread_attr_t attributes;
     pthread_t thread;
-    sigset_t blocked = signals_blocked(), before;
+    sigset_t blocked = thread_signals_blocked(), before;
     if (pthread_attr_init(&attributes) != 0)
         return false;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);

@@ -1,6 +1,8 @@
 /* A dispatcher's life, what is submitted to it, and what it tells of itself. */
 #include "dispatcher/dispatcher.h"
 
+#include "base/thread_signals.h"
+
 #include "task/c_task.h"
 
 #include <errno.h>
@@ -83,7 +85,7 @@ static void init(struct tacet_dispatcher *dispatcher, const struct tacet_dispatc
 }
 
 /* All threads end, and are joined. */
-static void end_workers(struct tacet_dispatcher *dispatcher)
+static void tell_workers(struct tacet_dispatcher *dispatcher)
 {
     __atomic_store_n(&dispatcher->closing, true, __ATOMIC_RELAXED);
     for (unsigned i = 0; i < dispatcher->worker_count; i++) {
@@ -95,6 +97,53 @@ static void end_workers(struct tacet_dispatcher *dispatcher)
         if (must_post)
             worker_post(worker);
     }
+}
+
+static bool all_have_left(const struct tacet_dispatcher *dispatcher)
+{
+    for (unsigned i = 0; i < dispatcher->threads; i++)
+        if (dispatcher->workers[i].state < WORKER_LEAVING)
+            return false;
+    return true;
+}
+
+/* Who has left has given back what it had laid aside, and its tasks submit no more. */
+static struct tacet_runnable *take_undispatched(struct tacet_dispatcher *dispatcher)
+{
+    struct tacet_runnable *all = NULL, **end = &all;
+    pthread_mutex_lock(&dispatcher->mutex);
+    while (!all_have_left(dispatcher))
+        pthread_cond_wait(&dispatcher->changed, &dispatcher->mutex);
+    queue_gather_all(dispatcher);
+    for (unsigned p = 0; p < TACET_PRIORITY_COUNT; p++) {
+        *end = dispatcher->levels[p].first;
+        if (*end != NULL)
+            end = &dispatcher->levels[p].last->next;
+        dispatcher->levels[p] = (struct level){0};
+    }
+    dispatcher->queued = 0;
+    pthread_mutex_unlock(&dispatcher->mutex);
+    return all;
+}
+
+/* Tasks that were started may wait for them. */
+static void end_undispatched(struct tacet_dispatcher *dispatcher)
+{
+    struct tacet_runnable *next, *node = take_undispatched(dispatcher);
+    for (; node != NULL; node = next) {
+        next = node->next;
+        task_end_submitted((struct tacet_task *)node);
+    }
+    pthread_mutex_lock(&dispatcher->mutex);
+    dispatcher->cleared = true;
+    pthread_cond_broadcast(&dispatcher->changed);
+    pthread_mutex_unlock(&dispatcher->mutex);
+}
+
+static void end_workers(struct tacet_dispatcher *dispatcher)
+{
+    tell_workers(dispatcher);
+    end_undispatched(dispatcher);
     for (unsigned i = 0; i < dispatcher->threads; i++)
         pthread_join(dispatcher->workers[i].thread, NULL);
 }
@@ -110,7 +159,10 @@ static void start_thread(struct tacet_dispatcher *dispatcher, struct worker *wor
 {
     pthread_mutex_lock(&dispatcher->mutex);
     if (dispatcher->failure == 0) {
+        sigset_t blocked = thread_signals_blocked(), before;
+        pthread_sigmask(SIG_SETMASK, &blocked, &before);
         int error = pthread_create(&worker->thread, NULL, worker_main, worker);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
         if (error == 0) {
             worker->state = WORKER_WORKING;
             dispatcher->threads++;
@@ -262,20 +314,6 @@ tacet_result tacet_dispatcher_quit(struct tacet_dispatcher *dispatcher, unsigned
 }
 
 /* Nobody submits any more, and all threads have been joined. */
-static void abandon_undispatched(struct tacet_dispatcher *dispatcher)
-{
-    pthread_mutex_lock(&dispatcher->mutex);
-    queue_gather_all(dispatcher);
-    pthread_mutex_unlock(&dispatcher->mutex);
-    for (unsigned p = 0; p < TACET_PRIORITY_COUNT; p++) {
-        struct tacet_runnable *next, *node = dispatcher->levels[p].first;
-        for (; node != NULL; node = next) {
-            next = node->next;
-            task_end_submitted((struct tacet_task *)node);
-        }
-    }
-}
-
 static void wait_for_waiters(struct tacet_dispatcher *dispatcher)
 {
     pthread_mutex_lock(&dispatcher->mutex);
@@ -294,7 +332,6 @@ tacet_result tacet_dispatcher_destroy(struct tacet_dispatcher *dispatcher)
         return -EDEADLK;
     end_workers(dispatcher);
     wait_for_waiters(dispatcher);
-    abandon_undispatched(dispatcher);
     free_dispatcher(dispatcher);
     return 0;
 }

@@ -74,7 +74,7 @@ struct worker {
     struct tacet_list_node idle_node;
     struct tacet_runnable message;          /* is posted to wake it */
     bool posted;                            /* the message has not arrived yet */
-    bool rests;                             /* its tasks do not run any more */
+    bool rests;                             /* it runs no more, until all do */
     unsigned portion;                       /* how many tasks it pulls */
     uint64_t pulls, pulls_seen;             /* the latter by who naps */
     uint64_t started_noted, finished_noted; /* atomic: when the quota was set */
@@ -112,6 +112,7 @@ struct tacet_dispatcher {
 
     uint64_t quota; /* atomic: tasks that a worker may start, or end, before it reports; UINT64_MAX: nobody waits */
     bool closing;   /* atomic */
+    bool cleared;   /* under the mutex: nothing is submitted any more, and what was not started has been ended */
 
     pthread_mutex_t mutex __attribute__((aligned(64)));
     pthread_cond_t changed; /* a thread has started or ended, a wait may be over */

@@ -57,6 +57,7 @@ static void leave(struct worker *worker)
     worker->state = WORKER_LEAVING;
     worker->is_working = false;
     worker->has_left = true;
+    pthread_cond_broadcast(&worker->dispatcher->changed);
 }
 
 static void start(struct worker *worker, struct tacet_task *task)

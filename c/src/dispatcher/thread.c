@@ -71,7 +71,7 @@ static bool all_rest(const struct tacet_dispatcher *dispatcher)
 
 /*
  * No message is on its way, nor will one be: the executor can go. Where all go, none does before the others' tasks have run
- * for the last time, which may know it.
+ * for the last time, which may know it, nor before tasks that nobody started have been ended, for which its own may wait.
  */
 static void end_of_messages(struct worker *worker)
 {
@@ -87,7 +87,7 @@ static void end_of_messages(struct worker *worker)
     }
     worker->rests = true;
     pthread_cond_broadcast(&dispatcher->changed);
-    while (worker->fate == WORKER_DIES && !all_rest(dispatcher))
+    while (worker->fate == WORKER_DIES && !(dispatcher->cleared && all_rest(dispatcher)))
         pthread_cond_wait(&dispatcher->changed, &dispatcher->mutex);
     worker->state = WORKER_ENDED;
     worker->processor_ns = thread_processor_ns();

@@ -23,7 +23,7 @@ _Thread_local char executor_thread_identity;
 /* The living executors of this thread. A file may outlive the executor that it names, and asks here. */
 static _Thread_local struct executor *living;
 
-bool executor_lives_here(const struct tacet_executor *shared)
+bool tacet_executor_lives_here(const struct tacet_executor *shared)
 {
     const struct executor *each = living;
     while (each != NULL && &each->shared != shared)

@@ -11,6 +11,7 @@
 #include "ring/ring.h"
 
 #include <tacet/executor.h>
+#include <tacet/handover.h>
 
 /*
  * Where an executor of a dispatcher gets tasks from that nobody has started. Owner thread only, but for what `hint` points to.
@@ -84,11 +85,6 @@ static inline bool executor_is_mine(const struct executor *executor)
 {
     return executor->owner == &executor_thread_identity;
 }
-
-/*
- * Whether the address is that of a living executor of this thread. It is not followed: what it points to may be gone.
- */
-bool executor_lives_here(const struct tacet_executor *executor);
 
 /* The first of this thread's living executors; `next_here` leads on. Also for the handler of a signal. */
 const struct executor *executor_first_here(void);

@@ -66,7 +66,11 @@ tacet_result tacet_executor_post(struct tacet_executor *executor, struct tacet_r
 tacet_result executor_signal(struct tacet_task *task, unsigned bit)
 {
     if (!signal_raise(task, bit))
-        return 0;                                         /* another one is on its way, or the task is */
+        return 0;                                                  /* another one is on its way, or the task is */
+    if (__atomic_load_n(&task->level, __ATOMIC_RELAXED) == NULL) { /* it has just been ended, and was never started */
+        __atomic_store_n(&task->signals, 0, __ATOMIC_RELEASE);
+        return -ESRCH;
+    }
     struct executor *executor = task_find_executor(task); /* which the task does not leave before this has arrived */
     if (executor == NULL)
         return -EPERM;

@@ -284,6 +284,7 @@ static void resume_batch(struct executor *executor, struct run *run)
 
 void executor_bury(struct executor *executor, struct tacet_task *task)
 {
+    task->flags &= (uint8_t)~TACET_TASK_RELEASED; /* a signal that comes before must not destroy it */
     task->runnable.next = executor->buried;
     executor->buried = &task->runnable;
 }
@@ -293,6 +294,7 @@ static TACET_COLD void destroy_buried(struct executor *executor)
     while (executor->buried != NULL) {
         struct tacet_task *task = (struct tacet_task *)executor->buried;
         executor->buried = task->runnable.next;
+        task->flags |= TACET_TASK_RELEASED;
         task_settle(c_task_of(task));
     }
 }

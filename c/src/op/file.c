@@ -23,7 +23,7 @@ void tacet_file_close_detached(struct tacet_executor *executor, struct tacet_fil
     file->fd = -1;
     if (fd < 0)
         return;
-    if (!executor_lives_here(executor) || executor->sq.tail == executor->sq.limit) {
+    if (!tacet_executor_lives_here(executor) || executor->sq.tail == executor->sq.limit) {
         close(fd);
         return;
     }

@@ -26,6 +26,8 @@
 void tacet_task_unpark_external(struct tacet_task *task, tacet_result result)
 {
     struct executor *executor = task_find_executor(task);
+    if (executor == NULL)
+        return; /* in a forked child nobody waits */
     if (executor_is_mine(executor)) {
         task_end_external(executor, task, result);
     } else {
@@ -98,7 +100,8 @@ static tacet_result check_move(const struct tacet_task *task, const struct tacet
     const struct executor *host = executor_of(to);
     if (!executor_is_there(host))
         return -EPERM;
-    if (task->extra != NULL && (task->extra->ops_initiated > 0 || task->extra->completed != NULL))
+    if (task->extra != NULL &&
+        (task->extra->ops_initiated > 0 || task->extra->completed != NULL || task->extra->held > 0))
         return -EBUSY;
     if (executor_is_mine(host) && to != tacet_task_executor(task))
         return -EDEADLK;
@@ -172,6 +175,8 @@ void task_send_home(struct tacet_task *task)
         tacet_task_transition(task, TACET_TASK_READY, TACET_TASK_SUSPENDED);
     else
         task->result = -ECANCELED;
+    if (!(task->flags & TACET_TASK_CANCEL_REQUESTED)) /* it has just come */
+        task_cancel(task);
     task->waiting_for = NULL;
     send_to(task, executor_of(task->extra->home));
 }

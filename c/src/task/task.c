@@ -87,6 +87,8 @@ static TACET_NOINLINE bool is_needed_still(struct tacet_task *task)
         return false;
     if (!executor_is_mine(executor_of(tacet_task_executor(task))))
         return true;
+    if (task->flags & TACET_TASK_RELEASED)
+        return true; /* the signal that comes destroys it */
     tacet_task_await_signals(task);
     return false;
 }

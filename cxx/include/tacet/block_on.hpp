@@ -38,16 +38,19 @@ private:
     bool has_ended_ = false;
 };
 
-// The thread that would have to run the task.
+// The thread that would have to run the task, or one that a pool needs to end it when it is destroyed.
 inline bool is_needed_here(const remote& awaited) noexcept
 {
-    return awaited.pool != nullptr ? awaited.pool == pool_of_thread : tacet_executor_is_here(awaited.executor);
+    const void* const pool = awaited.pool != nullptr ? awaited.pool : awaited.layer;
+    return (pool != nullptr && pool == pool_of_thread) ||
+           (awaited.executor != nullptr && tacet_executor_lives_here(awaited.executor));
 }
 
 } // namespace detail
 
 // Blocks this thread until the task has ended on its own: what it returned, or throws what left it. Also for a thread that
-// runs an executor, if not the task's (resource_deadlock_would_occur: it, or any of its pool's).
+// runs an executor, if not the task's (resource_deadlock_would_occur: it, or any of its pool's). Two threads that block on each
+// other block for ever: in tasks, co_await.
 template <class T>
 T block_on(future<T> awaited)
 {

@@ -49,6 +49,24 @@ inline tacet_executor_options core_options(const executor_options& options, char
     };
 }
 
+// A line that names the exception, for the executor's report, or, without executor, for stderr.
+[[gnu::noinline, gnu::cold]] inline void report_untaken(tacet_executor* executor, std::exception_ptr error) noexcept
+{
+    char line[256];
+    const char* what = "of an unknown type";
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& thrown) {
+        what = thrown.what();
+    } catch (...) {
+    }
+    std::snprintf(line, sizeof line, "an exception left a task that nobody waits for: %s", what);
+    if (executor != nullptr)
+        tacet_executor_tell(executor, line);
+    else
+        std::fprintf(stderr, "tacet: %s\n", line);
+}
+
 // The first exception that left a task nobody waits for. The executor's run throws it. An executor's layer is its
 // uncaught, or that of its pool. THREAD-SAFE. It stays for futures that still hold exceptions when the executor goes.
 class uncaught {
@@ -86,7 +104,12 @@ public:
     }
 
 private:
-    ~uncaught() {}
+    // Of several exceptions only the first is thrown, and not by a destructor; what was not is at least told.
+    ~uncaught()
+    {
+        if (first_)
+            report_untaken(nullptr, first_);
+    }
 
     std::atomic<unsigned> references_{1};
     std::mutex mutex_{};
@@ -102,20 +125,18 @@ using uncaught_owner = std::unique_ptr<uncaught, release_uncaught>;
 // For an executor of the C interface, which has no uncaught, the error is reported.
 [[gnu::noinline, gnu::cold]] inline void leave_uncaught(tacet_executor* executor, std::exception_ptr error) noexcept
 {
-    if (executor->layer != nullptr) {
+    if (executor->layer != nullptr)
         static_cast<uncaught*>(executor->layer)->keep(std::move(error));
-        return;
-    }
-    char line[256];
-    const char* what = "of an unknown type";
-    try {
-        std::rethrow_exception(error);
-    } catch (const std::exception& thrown) {
-        what = thrown.what();
-    } catch (...) {
-    }
-    std::snprintf(line, sizeof line, "an exception left a task that nobody waits for: %s", what);
-    tacet_executor_tell(executor, line);
+    else
+        report_untaken(executor, std::move(error));
+}
+
+// For destructors, which cannot throw what they were refused with. What they would have freed stays.
+[[gnu::noinline, gnu::cold]] inline void report_not_destroyed(const char* what, const char* why,
+                                                              uncaught& in_use) noexcept
+{
+    (void)in_use.retain();
+    std::fprintf(stderr, "tacet: %s is not destroyed: %s\n", what, why);
 }
 
 // A task beside others, and the handle that may wait for it: whoever of the two ends last frees it. The executor's layer
@@ -199,9 +220,12 @@ public:
     }
     tacet_task* get() const noexcept { return &spawned_->task; }
 
-    // Once, after it has exited: what the task returned; throws what left it, operation_canceled if its executor ended.
+    // Once, after it has exited (else operation_in_progress): what the task returned; throws what left it,
+    // operation_canceled if its executor ended.
     T take()
     {
+        if (!has_exited()) [[unlikely]]
+            throw_error(-EINPROGRESS, "join: the task has not ended");
         if (spawned_->task.result == -ECANCELED)
             throw_error(-ECANCELED, "join");
         return detail::spawned<T>::outcome(*spawned_).take();
@@ -230,7 +254,14 @@ public:
 
     // EXPENSIVE, may block: see tacet_executor_destroy(). Coroutines that have not ended are destroyed with all that
     // they hold, those spawned later first.
-    ~executor() { tacet_executor_destroy(executor_); }
+    // From one of its tasks, or from another thread, it cannot be: that is reported on stderr.
+    ~executor()
+    {
+        const tacet_result r = tacet_executor_destroy(executor_);
+        if (r < 0) [[unlikely]]
+            detail::report_not_destroyed("an executor",
+                                         r == -EBUSY ? "one of its tasks runs" : "it is another thread's", *uncaught_);
+    }
 
     // Starts a task beside the others. The handle may be dropped.
     template <class T>
@@ -249,7 +280,8 @@ public:
 
     // Runs until this task has ended; the others have their turns meanwhile, and stay where they are after. Throws what
     // left the task; resource_deadlock_would_occur if it waits for what cannot come (it is cancelled then), or if this
-    // is called from a task (nothing is started then).
+    // is called from a task (nothing is started then). A wake with a number does not end it; one with an error
+    // cancels it, and is thrown when it has ended.
     template <class T>
     T run(task<T> body)
     {
@@ -311,18 +343,19 @@ private:
 
     void run_until_exit(tacet_task* awaited)
     {
-        bool cancelled = false;
+        tacet_result failed = 0;
         while (!tacet_task_has_exited(awaited)) {
-            check(tacet_executor_run(executor_, TACET_UNTIL_IDLE, nullptr), "executor run");
-            if (tacet_task_has_exited(awaited) || !tacet_executor_is_idle(executor_))
+            const tacet_result r = tacet_executor_run(executor_, TACET_UNTIL_IDLE, nullptr);
+            if (tacet_task_has_exited(awaited) || (r >= 0 && !tacet_executor_is_idle(executor_)))
                 continue; // something else stopped the run
-            if (cancelled)
+            if (failed != 0)
                 break;
+            failed = r < 0 ? r : -EDEADLK;
             tacet_task_cancel(awaited); // its frames may unwind, while what they refer to is there
-            cancelled = true;
         }
-        if (cancelled)
-            throw_error(-EDEADLK, "executor run: the task waits for something that cannot come");
+        if (failed != 0)
+            throw_error(failed, failed == -EDEADLK ? "executor run: the task waits for something that cannot come"
+                                                   : "executor run");
     }
 
     void rethrow_uncaught()

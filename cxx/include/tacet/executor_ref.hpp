@@ -17,8 +17,8 @@ public:
     // Whether this thread is the executor's. THREAD-SAFE.
     bool is_here() const noexcept { return tacet_executor_is_here(executor_); }
 
-    // The run that is under way, or else the next, returns this: a number that is not negative, or throws: a negative
-    // errno. THREAD-SAFE, ASYNC-SIGNAL-SAFE unless it throws.
+    // The run_...() that is under way, or else the next, returns this: a number that is not negative, or throws: a negative
+    // errno. (For run(task) see there; the threads of a pool run on.) THREAD-SAFE, ASYNC-SIGNAL-SAFE unless it throws.
     void wake(std::int64_t result = 0) const { check(tacet_executor_wake(executor_, result), "wake"); }
 
     // Starts a C task there. THREAD-SAFE. A task that could not be attached is still the caller's.

@@ -53,13 +53,17 @@ private:
 // What the body returned, when all children have ended. An exception of the body, or the first of a child, cancels the
 // children and is thrown after they have ended. A cancel of the awaiting task reaches the body where it waits, then
 // the children. If the body has moved, it is brought back before the children are waited for: the executor where the scope
-// was opened must still be there.
+// was opened must still be there. Where the task was away from home already when it opened the scope, it cannot move before
+// that has ended (device_or_resource_busy).
 template <class Body>
 auto with_scope(Body body) -> std::invoke_result_t<Body&, scope&>
 {
     using value_type = typename std::invoke_result_t<Body&, scope&>::value_type;
     tacet_task* self = co_await this_task();
     scope children(self);
+    const bool away = tacet_task_away_from(self) != nullptr;
+    if (away)
+        self->extra->held++;
     task<value_type> inner = body(children);
     std::exception_ptr error;
     std::optional<std::conditional_t<std::is_void_v<value_type>, std::monostate, value_type>> value;
@@ -75,6 +79,8 @@ auto with_scope(Body body) -> std::invoke_result_t<Body&, scope&>
     if (error != nullptr)
         children.children().give_up();
     co_await children.children().wait();
+    if (away)
+        self->extra->held--;
     if (error == nullptr)
         error = children.children().take_error();
     if (error != nullptr)

@@ -94,7 +94,8 @@ public:
     bool has_exited() const noexcept { return remote_->has_ended(); }
     void cancel() noexcept { (void)remote_->cancel(); }
 
-    // Once, after the task has exited: what it returned; throws what left it, operation_canceled if its executor ended.
+    // Once, after the task has exited (else operation_in_progress): what it returned; throws what left it,
+    // operation_canceled if its executor ended.
     T take()
     {
         remote_->require_outcome("future");
@@ -109,24 +110,36 @@ public:
         bool await_ready() const noexcept { return wait_.is_ready(); }
 
         template <tacet_promise Promise>
-        void await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
+        bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
         {
             tacet_task* task = awaiting.promise().task;
+            if (future_->remote_->waits_for_us(tacet_task_executor(task))) [[unlikely]] {
+                refused_ = true;
+                return false;
+            }
             task->context = awaiting.address();
             wait_.park(task);
+            return true;
         }
-        T await_resume() const { return future_->take(); }
+        T await_resume() const
+        {
+            if (refused_) [[unlikely]]
+                throw_error(-EDEADLK, "future of an executor that this thread does not run now");
+            return future_->take();
+        }
         result<T> take_result() const
         {
-            return detail::result_of<T>([this] { return future_->take(); });
+            return detail::result_of<T>([this] { return await_resume(); });
         }
 
     private:
         future* future_;
+        bool refused_ = false;
         detail::remote_wait wait_;
     };
 
     // CANCELLATION POINT of the task that is awaited: a cancel of the awaiting one goes there.
+    // resource_deadlock_would_occur: its executor is another one of this thread, which cannot run meanwhile.
     awaiter operator co_await() noexcept
     {
         TACET_ASSERT(remote_ != nullptr && "an empty future");
@@ -148,9 +161,9 @@ public:
     bool await_ready() const noexcept { return awaiter_.await_ready(); }
 
     template <tacet_promise Promise>
-    void await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
+    bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
     {
-        awaiter_.await_suspend(awaiting);
+        return awaiter_.await_suspend(awaiting);
     }
     result<T> await_resume() const { return awaiter_.take_result(); }
 
@@ -172,6 +185,7 @@ future<T> spawn_on(executor_ref to, task<T> body, priority cpu = priority::norma
     detail::require_coroutine(body, "spawn_on");
     detail::remote* made = detail::remote::create(std::move(body), cpu);
     made->executor = to.get();
+    made->layer = to.get() != nullptr ? to.get()->layer : nullptr;
     const tacet_result r = tacet_task_attach(to.get(), &made->scheduled.task);
     if (r < 0) [[unlikely]] {
         detail::remote::destroy(*made);

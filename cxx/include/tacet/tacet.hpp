@@ -2,6 +2,10 @@
 #ifndef TACET_TACET_HPP
 #define TACET_TACET_HPP
 
+#if __cplusplus < 202002L
+#error "tacet needs C++20: -std=c++20, or, with Meson, default_options: ['cpp_std=c++20']"
+#endif
+
 #include <tacet/block_on.hpp>
 #include <tacet/blocking.hpp>
 #include <tacet/channel.hpp>

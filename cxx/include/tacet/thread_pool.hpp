@@ -50,8 +50,13 @@ public:
 
     // EXPENSIVE, may block: cancels what has started, runs it for as long as options.cleanup says, and waits for the end
     // of all that is in flight; coroutines that have not ended then are destroyed with all that they hold. Futures of
-    // theirs, and of those that were never started, find operation_canceled. Not from one of its threads.
-    ~thread_pool() { tacet_dispatcher_destroy(dispatcher_); }
+    // theirs, and of those that were never started, find operation_canceled. From one of its threads it cannot be
+    // destroyed: that is reported on stderr.
+    ~thread_pool()
+    {
+        if (tacet_dispatcher_destroy(dispatcher_) < 0) [[unlikely]]
+            detail::report_not_destroyed("a thread_pool", "one of its tasks tried to", *uncaught_);
+    }
 
     // Starts a task on whichever executor is idle first, those of higher priority before others. Throws, with nothing
     // started, if it cannot.
@@ -60,7 +65,7 @@ public:
     {
         detail::require_coroutine(body, "thread_pool spawn");
         detail::remote* made = detail::remote::create(std::move(body), cpu);
-        made->pool = this;
+        made->pool = uncaught_.get();
         tacet_task* const submitted = &made->scheduled.task;
         const tacet_result r = tacet_dispatcher_submit(dispatcher_, &submitted, 1);
         if (r < 0) [[unlikely]] {
@@ -70,7 +75,8 @@ public:
         return future<T>(made);
     }
 
-    // Blocks until all that was spawned has ended, and throws the first exception that nobody took from its future. resource_deadlock_would_occur: from one of its threads.
+    // Blocks until all that was spawned by spawn() has ended, and throws the first exception that nobody took from its
+    // future. resource_deadlock_would_occur: from one of its threads.
     void wait()
     {
         check(tacet_dispatcher_wait_unexecuted(dispatcher_, 0, nullptr), "thread_pool wait");
@@ -104,7 +110,7 @@ private:
     static void enter_thread(void* arg, tacet_executor* executor, unsigned)
     {
         executor->layer = static_cast<thread_pool*>(arg)->uncaught_.get();
-        detail::pool_of_thread = arg;
+        detail::pool_of_thread = executor->layer;
     }
     static void leave_thread(void*, tacet_executor*, unsigned) { detail::pool_of_thread = nullptr; }
 

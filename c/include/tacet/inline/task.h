@@ -98,8 +98,9 @@ static const uint8_t tacet_task_successors[TACET_TASK_STATE_COUNT] = {
 
 /* What few tasks need; the first part of it. Made when it is first needed, gone with the task. */
 struct tacet_task_extra {
-    struct tacet_op *completed;  /* a ring of ops to be reaped, by its newest, or NULL */
-    uint32_t ops_initiated;      /* started for the task, not completed, and not what it waits for */
+    struct tacet_op *completed; /* a ring of ops to be reaped, by its newest, or NULL */
+    uint32_t ops_initiated;     /* started for the task, not completed, and not what it waits for */
+    uint32_t held; /* reasons for which it must not leave the executor where it is, which is not its home */
     struct tacet_executor *home; /* where it was attached, while it is away from there, else NULL */
     struct stand_in *stand_in;   /* what takes its place there; NULL: it was never away */
 };

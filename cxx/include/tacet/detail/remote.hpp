@@ -26,7 +26,7 @@ struct remote_waiter {
     void (*wake)(remote_waiter& self) noexcept;
 };
 
-// The thread_pool whose thread this is.
+// The thread_pool whose thread this is: by the layer of its executors.
 inline constinit thread_local const void* pool_of_thread = nullptr;
 
 struct remote {
@@ -37,7 +37,8 @@ struct remote {
     remote_waiter* waiter = nullptr; // while it is waiting
     promise_base* outcome = nullptr;
     tacet_executor* executor = nullptr; // where it was started, or
-    const void* pool = nullptr;         // the pool that chooses
+    const void* pool = nullptr;         // the pool that chooses, by its layer
+    const void* layer = nullptr;        // of the executor
     uncaught* untaken = nullptr;        // where an exception goes if nobody takes it
 
     template <class T>
@@ -109,8 +110,16 @@ struct remote {
     // Before what was taken from it: whether there is something to take.
     void require_outcome(const char* what) const
     {
+        if (!has_ended()) [[unlikely]]
+            throw_error(-EINPROGRESS, what);
         if (!scheduled.body) [[unlikely]]
             throw_error(-ECANCELED, what);
+    }
+
+    // Whether it is to be run by this thread, by another executor than that, which the thread runs now: then never.
+    bool waits_for_us(const tacet_executor* running) const noexcept
+    {
+        return pool == nullptr && executor != running && tacet_executor_lives_here(executor);
     }
 
 private:

@@ -57,7 +57,7 @@ public:
         if (!thread_.joinable())
             return;
         stopping_ = true;
-        ref().wake();
+        (void)tacet_executor_wake(executor_, 0);
         thread_.join();
     }
 

@@ -20,8 +20,11 @@ _Static_assert(offsetof(struct tacet_task, wait_node) == 64, "a resumption touch
 
 tacet_result tacet_task_make_extra(struct tacet_task *task)
 {
-    task->extra = calloc(1, sizeof(struct task_extra));
-    return task->extra != NULL ? 0 : -ENOMEM;
+    struct task_extra *extra = calloc(1, sizeof *extra);
+    if (extra == NULL)
+        return -ENOMEM;
+    task->extra = &extra->shared;
+    return 0;
 }
 
 void tacet_task_finish(struct tacet_task *task)

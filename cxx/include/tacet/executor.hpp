@@ -50,7 +50,8 @@ inline tacet_executor_options core_options(const executor_options& options, char
 }
 
 // A line that names the exception, for the executor's report, or, without executor, for stderr.
-[[gnu::noinline, gnu::cold]] inline void report_untaken(tacet_executor* executor, std::exception_ptr error) noexcept
+[[gnu::noinline, gnu::cold]] inline void report_untaken(tacet_executor* executor,
+                                                        const std::exception_ptr& error) noexcept
 {
     char line[256];
     const char* what = "of an unknown type";

@@ -129,7 +129,7 @@ using uncaught_owner = std::unique_ptr<uncaught, release_uncaught>;
     if (executor->layer != nullptr)
         static_cast<uncaught*>(executor->layer)->keep(std::move(error));
     else
-        report_untaken(executor, std::move(error));
+        report_untaken(executor, error);
 }
 
 // For destructors, which cannot throw what they were refused with. What they would have freed stays.

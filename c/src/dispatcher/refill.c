@@ -142,6 +142,9 @@ bool worker_refill(struct executor_source *source)
             start(worker, task);
         else if (tacet_ready_empty(&worker->executor->ready))
             return ask(worker, end);
+    } else {
+        /* It may sleep after this, and has changed nothing else since it stored its count: see waits.c. */
+        (void)__atomic_fetch_add(&worker->dispatcher->quota, 0, __ATOMIC_ACQ_REL);
     }
     if (waits_is_due(worker))
         report(worker);

@@ -121,13 +121,13 @@ static tacet_result wait_for(struct tacet_dispatcher *dispatcher, struct waiter 
 {
     if (dispatcher == NULL)
         return -EINVAL;
-    if (timeout != NULL && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= (long)NS_PER_S))
+    if (!clock_is_timeout(timeout))
         return -EINVAL;
     if (!dispatcher->alive)
         return -EPERM;
     if (worker_here != NULL && worker_here->dispatcher == dispatcher)
         return -EDEADLK;
-    uint64_t deadline_ns = timeout != NULL ? clock_add(clock_ns(), clock_duration(timeout)) : TACET_FOREVER;
+    uint64_t deadline_ns = clock_deadline(clock_ns(), timeout);
     pthread_mutex_lock(&dispatcher->mutex);
     waiter->next = dispatcher->waiters;
     dispatcher->waiters = waiter;

@@ -321,6 +321,19 @@ static tacet_result loop(struct executor *executor, struct run *run)
     return 0;
 }
 
+/* The caller may be handling an exception: what runs in here has exceptions of its own. */
+static tacet_result loop_apart(struct executor *executor, struct run *run)
+{
+    struct exceptions callers = exceptions_take(thread_state.exceptions);
+    struct tacet_context *callers_context = thread_state.context; /* nor does a context run in a task */
+    thread_state.context = NULL;
+    executor->control_words = control_words();
+    tacet_result r = loop(executor, run);
+    thread_state.context = callers_context;
+    exceptions_put(thread_state.exceptions, &callers);
+    return r;
+}
+
 static tacet_result take_woken_with(struct executor *executor)
 {
     executor->woken = false;
@@ -330,9 +343,7 @@ static tacet_result take_woken_with(struct executor *executor)
 tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max, const struct timespec *timeout)
 {
     struct executor *executor = executor_of(shared);
-    if (shared == NULL || items_max <= 0)
-        return -EINVAL;
-    if (timeout != NULL && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= (long)NS_PER_S))
+    if (shared == NULL || items_max <= 0 || !clock_is_timeout(timeout))
         return -EINVAL;
     if (!executor_is_mine(executor))
         return -EPERM;
@@ -342,23 +353,14 @@ tacet_result tacet_executor_run(struct tacet_executor *shared, int64_t items_max
         return take_woken_with(executor);
     struct run run = {
         .items_left = items_max,
-        .deadline_ns = TACET_FOREVER,
+        .deadline_ns = timeout != NULL ? clock_deadline(executor->ring.ops->now(), timeout) : TACET_FOREVER,
         .to_idle = items_max != TACET_UNTIL_STOPPED,
     };
-    if (timeout != NULL)
-        run.deadline_ns = clock_add(executor->ring.ops->now(), clock_duration(timeout));
     executor->running = true;
     executor->stopping = false;
     shared->ready.nonempty &= ~TACET_READY_INTERRUPT; /* of a wake that was accepted between two runs */
     executor->deadlocked = false;
-    /* The caller may be handling an exception: what runs in here has exceptions of its own. */
-    struct exceptions callers = exceptions_take(thread_state.exceptions);
-    struct tacet_context *callers_context = thread_state.context; /* nor does a context run in a task */
-    thread_state.context = NULL;
-    executor->control_words = control_words();
-    tacet_result r = loop(executor, &run);
-    thread_state.context = callers_context;
-    exceptions_put(thread_state.exceptions, &callers);
+    tacet_result r = loop_apart(executor, &run);
     shared->ready.nonempty &= ~TACET_READY_INTERRUPT;
     executor->running = false;
     int64_t done = items_max - run.items_left;

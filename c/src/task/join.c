@@ -159,7 +159,7 @@ static tacet_result check(const struct tacet_task *task, const struct timespec *
 {
     if (task == NULL || __atomic_load_n(&task->state, __ATOMIC_RELAXED) == TACET_TASK_IDLE)
         return -EINVAL;
-    if (timeout != NULL && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= (long)NS_PER_S))
+    if (!clock_is_timeout(timeout))
         return -EINVAL;
     if (__atomic_load_n(&task->level, __ATOMIC_RELAXED) == NULL)
         return -EAGAIN;
@@ -185,6 +185,5 @@ tacet_result tacet_task_join(struct tacet_task *task, tacet_result *result, cons
         return -ENOMEM;
     joiner->leave.kind = &leave_kind;
     joiner->other = task;
-    uint64_t deadline_ns = timeout != NULL ? clock_add(clock_ns(), clock_duration(timeout)) : TACET_FOREVER;
-    return join_from_afar(executor, joiner, deadline_ns, result);
+    return join_from_afar(executor, joiner, clock_deadline(clock_ns(), timeout), result);
 }

@@ -9,7 +9,7 @@
  */
 #include "base/clock.h"
 #include "base/list.h"
-#include "base/thread_signals.h"
+#include "base/thread.h"
 #include "op/bounce.h"
 #include "task/c_task.h"
 
@@ -132,14 +132,11 @@ static bool start_helper(void)
 {
     pthread_attr_t attributes;
     pthread_t thread;
-    sigset_t blocked = thread_signals_blocked(), before;
     if (pthread_attr_init(&attributes) != 0)
         return false;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    int error = pthread_create(&thread, &attributes, help, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = thread_start(&thread, &attributes, help, NULL);
     pthread_attr_destroy(&attributes);
     return error == 0;
 }

@@ -1,8 +1,7 @@
 /* A dispatcher's life, what is submitted to it, and what it tells of itself. */
 #include "dispatcher/dispatcher.h"
 
-#include "base/thread_signals.h"
-
+#include "base/thread.h"
 #include "task/c_task.h"
 
 #include <errno.h>
@@ -84,7 +83,6 @@ static void init(struct tacet_dispatcher *dispatcher, const struct tacet_dispatc
     dispatcher->alive = true;
 }
 
-/* All threads end, and are joined. */
 static void tell_workers(struct tacet_dispatcher *dispatcher)
 {
     __atomic_store_n(&dispatcher->closing, true, __ATOMIC_RELAXED);
@@ -140,6 +138,7 @@ static void end_undispatched(struct tacet_dispatcher *dispatcher)
     pthread_mutex_unlock(&dispatcher->mutex);
 }
 
+/* All threads end, and are joined. */
 static void end_workers(struct tacet_dispatcher *dispatcher)
 {
     tell_workers(dispatcher);
@@ -159,10 +158,7 @@ static void start_thread(struct tacet_dispatcher *dispatcher, struct worker *wor
 {
     pthread_mutex_lock(&dispatcher->mutex);
     if (dispatcher->failure == 0) {
-        sigset_t blocked = thread_signals_blocked(), before;
-        pthread_sigmask(SIG_SETMASK, &blocked, &before);
-        int error = pthread_create(&worker->thread, NULL, worker_main, worker);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        int error = thread_start(&worker->thread, NULL, worker_main, worker);
         if (error == 0) {
             worker->state = WORKER_WORKING;
             dispatcher->threads++;

@@ -133,3 +133,26 @@ TEST_CASE("threads come and go, each with an executor that others have sent to",
     }
     CHECK(open_descriptors() == descriptors);
 }
+
+TEST_CASE("executors come and go on several threads at once, one with the addresses of another's ring", "[destroy]")
+{
+    const wake_way way = any_of(all_wake_ways());
+    CAPTURE(way.name, way.ring.name);
+    const std::size_t descriptors = open_descriptors();
+    std::atomic<int> failed = 0;
+    {
+        std::vector<std::jthread> owners;
+        for (int thread = 0; thread < 4; thread++)
+            owners.push_back(other_thread(way, [&] {
+                for (int round = 0; round < 50; round++) {
+                    tacet_executor* own = nullptr;
+                    const tacet_executor_options options = options_of(way);
+                    failed += tacet_executor_create(&own, &options) != 0;
+                    failed += tacet_executor_run(own, TACET_UNTIL_IDLE, nullptr) != 0;
+                    failed += tacet_executor_destroy(own) != 0;
+                }
+            }));
+    }
+    CHECK(failed == 0);
+    CHECK(open_descriptors() == descriptors);
+}

@@ -21,6 +21,26 @@
 
 #define CQ_ENTRIES_MIN 1024u
 
+/*
+ * liburing maps and unmaps by bare system calls. ThreadSanitizer does not see these, and would take a ring that gets the
+ * addresses of another thread's former one for a race: so it is told of the order that the kernel keeps.
+ */
+#if TACET_THREAD_SANITIZER
+#include <sanitizer/tsan_interface.h>
+static char mappings;
+static void mapped(void)
+{
+    __tsan_acquire(&mappings);
+}
+static void unmapping(void)
+{
+    __tsan_release(&mappings);
+}
+#else
+static void mapped(void) {}
+static void unmapping(void) {}
+#endif
+
 static const struct {
     unsigned flags;
     const char *names;
@@ -63,6 +83,12 @@ static void explain_refusal(const struct tacet_executor_options *options, tacet_
     }
 }
 
+static void close_ring(struct ring *ring)
+{
+    unmapping();
+    io_uring_queue_exit(&ring->uring);
+}
+
 /* Opens a ring on the highest rung that the kernel takes. */
 static tacet_result open_ring(struct ring *ring, const struct tacet_executor_options *options, size_t *rung)
 {
@@ -86,9 +112,10 @@ static tacet_result open_ring(struct ring *ring, const struct tacet_executor_opt
         explain_refusal(options, r);
         return r;
     }
+    mapped();
     unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_SINGLE_MMAP;
     if ((ring->uring.features & needed) != needed) {
-        io_uring_queue_exit(&ring->uring);
+        close_ring(ring);
         explain_refusal(options, -ENOSYS);
         return -ENOSYS;
     }
@@ -99,11 +126,13 @@ static tacet_result open_ring(struct ring *ring, const struct tacet_executor_opt
 static void probe_opcodes(struct ring *ring)
 {
     struct io_uring_probe *probe = io_uring_get_probe_ring(&ring->uring);
+    mapped();
     for (unsigned opcode = 0; opcode < 256; opcode++) {
         bool has = probe != NULL ? opcode <= probe->last_op && probe->ops[opcode].flags & IO_URING_OP_SUPPORTED
                                  : opcode <= TACET_OPCODE_BASELINE;
         ring->supported[opcode / 64] |= (uint64_t)has << opcode % 64;
     }
+    unmapping(); /* the probe may have a mapping of its own */
     io_uring_free_probe(probe);
 }
 
@@ -233,7 +262,7 @@ static tacet_result init(struct ring *ring, const struct tacet_executor_options 
     probe_opcodes(ring);
     r = init_wake(ring, options);
     if (r < 0) {
-        io_uring_queue_exit(&ring->uring);
+        close_ring(ring);
         return r;
     }
     describe(ring, rung, registered);
@@ -242,7 +271,7 @@ static tacet_result init(struct ring *ring, const struct tacet_executor_options 
 
 static void finish(struct ring *ring)
 {
-    io_uring_queue_exit(&ring->uring);
+    close_ring(ring);
     close(ring->wake_fd);
 }
 

@@ -40,20 +40,14 @@ void tacet_file_close_detached(struct tacet_executor *executor, struct tacet_fil
 tacet_result tacet_file_open_start(struct tacet_op *op, struct tacet_task *task, const struct tacet_file *dir,
                                    const char *path, const struct open_how *how)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = tacet_op_start_begin(op, task, IORING_OP_OPENAT2, &sqe);
-    return r < 0 ? r
-                 : tacet_op_start(op, task, IORING_OP_OPENAT2, sqe,
-                                  tacet_prepare_open(sqe, tacet_dir_fd(dir), path, how));
+    struct io_uring_sqe sqe = {0};
+    return op_start(op, task, &sqe, tacet_prepare_open(&sqe, tacet_dir_fd(dir), path, how));
 }
 
 tacet_result tacet_file_close_start(struct tacet_op *op, struct tacet_task *task, struct tacet_file *file)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = file == NULL ? -EINVAL : tacet_op_start_begin(op, task, IORING_OP_CLOSE, &sqe);
-    if (r < 0)
-        return r;
-    r = tacet_op_start(op, task, IORING_OP_CLOSE, sqe, tacet_prepare_close(sqe, file->fd));
+    struct io_uring_sqe sqe = {0};
+    tacet_result r = op_start(op, task, &sqe, file == NULL ? -EINVAL : tacet_prepare_close(&sqe, file->fd));
     if (r == 0)
         file->fd = -1;
     return r;
@@ -62,21 +56,17 @@ tacet_result tacet_file_close_start(struct tacet_op *op, struct tacet_task *task
 tacet_result tacet_file_readv_start(struct tacet_op *op, struct tacet_task *task, const struct tacet_file *file,
                                     const struct iovec *vectors, size_t count, uint64_t offset)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = file == NULL ? -EINVAL : tacet_op_start_begin(op, task, IORING_OP_READV, &sqe);
-    return r < 0 ? r
-                 : tacet_op_start(op, task, IORING_OP_READV, sqe,
-                                  tacet_prepare_readv(sqe, file->fd, vectors, count, offset));
+    struct io_uring_sqe sqe = {0};
+    return op_start(op, task, &sqe,
+                    file == NULL ? -EINVAL : tacet_prepare_readv(&sqe, file->fd, vectors, count, offset));
 }
 
 tacet_result tacet_file_writev_start(struct tacet_op *op, struct tacet_task *task, const struct tacet_file *file,
                                      const struct iovec *vectors, size_t count, uint64_t offset)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = file == NULL ? -EINVAL : tacet_op_start_begin(op, task, IORING_OP_WRITEV, &sqe);
-    return r < 0 ? r
-                 : tacet_op_start(op, task, IORING_OP_WRITEV, sqe,
-                                  tacet_prepare_writev(sqe, file->fd, vectors, count, offset));
+    struct io_uring_sqe sqe = {0};
+    return op_start(op, task, &sqe,
+                    file == NULL ? -EINVAL : tacet_prepare_writev(&sqe, file->fd, vectors, count, offset));
 }
 
 /* A sync that failed stays failed. */
@@ -90,9 +80,8 @@ static tacet_result prepare_sync(struct io_uring_sqe *sqe, const struct tacet_fi
 static tacet_result sync_start(struct tacet_op *op, struct tacet_task *task, const struct tacet_file *file,
                                unsigned flags)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = tacet_op_start_begin(op, task, IORING_OP_FSYNC, &sqe);
-    return r < 0 ? r : tacet_op_start(op, task, IORING_OP_FSYNC, sqe, prepare_sync(sqe, file, flags));
+    struct io_uring_sqe sqe = {0};
+    return op_start(op, task, &sqe, prepare_sync(&sqe, file, flags));
 }
 
 tacet_result tacet_file_sync_start(struct tacet_op *op, struct tacet_task *task, const struct tacet_file *file)
@@ -108,84 +97,63 @@ tacet_result tacet_file_datasync_start(struct tacet_op *op, struct tacet_task *t
 tacet_result tacet_path_stat_start(struct tacet_op *op, struct tacet_task *task, const struct tacet_file *dir,
                                    const char *path, int flags, unsigned mask, struct statx *status)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = tacet_op_start_begin(op, task, IORING_OP_STATX, &sqe);
-    return r < 0 ? r
-                 : tacet_op_start(op, task, IORING_OP_STATX, sqe,
-                                  tacet_prepare_statx(sqe, tacet_dir_fd(dir), path, flags, mask, status));
+    struct io_uring_sqe sqe = {0};
+    return op_start(op, task, &sqe, tacet_prepare_statx(&sqe, tacet_dir_fd(dir), path, flags, mask, status));
 }
 
 tacet_result tacet_file_allocate_start(struct tacet_op *op, struct tacet_task *task, const struct tacet_file *file,
                                        int mode, uint64_t offset, uint64_t bytes)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = file == NULL ? -EINVAL : tacet_op_start_begin(op, task, IORING_OP_FALLOCATE, &sqe);
-    return r < 0 ? r
-                 : tacet_op_start(op, task, IORING_OP_FALLOCATE, sqe,
-                                  tacet_prepare_fallocate(sqe, file->fd, mode, offset, bytes));
+    struct io_uring_sqe sqe = {0};
+    return op_start(op, task, &sqe,
+                    file == NULL ? -EINVAL : tacet_prepare_fallocate(&sqe, file->fd, mode, offset, bytes));
 }
 
 tacet_result tacet_file_truncate_start(struct tacet_op *op, struct tacet_task *task, const struct tacet_file *file,
                                        uint64_t bytes)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = file == NULL ? -EINVAL : tacet_op_start_begin(op, task, TACET_OPCODE_FTRUNCATE, &sqe);
-    return r < 0 ? r
-                 : tacet_op_start(op, task, TACET_OPCODE_FTRUNCATE, sqe, tacet_prepare_ftruncate(sqe, file->fd, bytes));
+    struct io_uring_sqe sqe = {0};
+    return op_start(op, task, &sqe, file == NULL ? -EINVAL : tacet_prepare_ftruncate(&sqe, file->fd, bytes));
 }
 
 tacet_result tacet_path_rename_start(struct tacet_op *op, struct tacet_task *task, const struct tacet_file *old_dir,
                                      const char *old_path, const struct tacet_file *new_dir, const char *new_path,
                                      unsigned flags)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = tacet_op_start_begin(op, task, IORING_OP_RENAMEAT, &sqe);
-    return r < 0 ? r
-                 : tacet_op_start(op, task, IORING_OP_RENAMEAT, sqe,
-                                  tacet_prepare_rename(sqe, tacet_dir_fd(old_dir), old_path, tacet_dir_fd(new_dir),
-                                                       new_path, flags));
+    struct io_uring_sqe sqe = {0};
+    return op_start(op, task, &sqe,
+                    tacet_prepare_rename(&sqe, tacet_dir_fd(old_dir), old_path, tacet_dir_fd(new_dir), new_path,
+                                         flags));
 }
 
 tacet_result tacet_path_unlink_start(struct tacet_op *op, struct tacet_task *task, const struct tacet_file *dir,
                                      const char *path, int flags)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = tacet_op_start_begin(op, task, IORING_OP_UNLINKAT, &sqe);
-    return r < 0 ? r
-                 : tacet_op_start(op, task, IORING_OP_UNLINKAT, sqe,
-                                  tacet_prepare_unlink(sqe, tacet_dir_fd(dir), path, flags));
+    struct io_uring_sqe sqe = {0};
+    return op_start(op, task, &sqe, tacet_prepare_unlink(&sqe, tacet_dir_fd(dir), path, flags));
 }
 
 tacet_result tacet_path_mkdir_start(struct tacet_op *op, struct tacet_task *task, const struct tacet_file *dir,
                                     const char *path, mode_t mode)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = tacet_op_start_begin(op, task, IORING_OP_MKDIRAT, &sqe);
-    return r < 0 ? r
-                 : tacet_op_start(op, task, IORING_OP_MKDIRAT, sqe,
-                                  tacet_prepare_mkdir(sqe, tacet_dir_fd(dir), path, mode));
+    struct io_uring_sqe sqe = {0};
+    return op_start(op, task, &sqe, tacet_prepare_mkdir(&sqe, tacet_dir_fd(dir), path, mode));
 }
 
 tacet_result tacet_path_symlink_start(struct tacet_op *op, struct tacet_task *task, const char *target,
                                       const struct tacet_file *dir, const char *path)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = tacet_op_start_begin(op, task, IORING_OP_SYMLINKAT, &sqe);
-    return r < 0 ? r
-                 : tacet_op_start(op, task, IORING_OP_SYMLINKAT, sqe,
-                                  tacet_prepare_symlink(sqe, target, tacet_dir_fd(dir), path));
+    struct io_uring_sqe sqe = {0};
+    return op_start(op, task, &sqe, tacet_prepare_symlink(&sqe, target, tacet_dir_fd(dir), path));
 }
 
 tacet_result tacet_path_link_start(struct tacet_op *op, struct tacet_task *task, const struct tacet_file *old_dir,
                                    const char *old_path, const struct tacet_file *new_dir, const char *new_path,
                                    int flags)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = tacet_op_start_begin(op, task, IORING_OP_LINKAT, &sqe);
-    return r < 0 ? r
-                 : tacet_op_start(op, task, IORING_OP_LINKAT, sqe,
-                                  tacet_prepare_link(sqe, tacet_dir_fd(old_dir), old_path, tacet_dir_fd(new_dir),
-                                                     new_path, flags));
+    struct io_uring_sqe sqe = {0};
+    return op_start(op, task, &sqe,
+                    tacet_prepare_link(&sqe, tacet_dir_fd(old_dir), old_path, tacet_dir_fd(new_dir), new_path, flags));
 }
 
 /* The suspending forms: the same, for the task's own request. */
@@ -193,16 +161,11 @@ tacet_result tacet_path_link_start(struct tacet_op *op, struct tacet_task *task,
 tacet_result tacet_file_open(struct tacet_task *task, struct tacet_file *file, const struct tacet_file *dir,
                              const char *path, const struct open_how *how)
 {
-    struct io_uring_sqe *sqe;
-    if (file == NULL)
-        return -EINVAL;
-    tacet_result r = call_begin(task, IORING_OP_OPENAT2, &sqe);
+    struct io_uring_sqe sqe = {0};
+    tacet_result r = file == NULL ? -EINVAL : tacet_prepare_open(&sqe, tacet_dir_fd(dir), path, how);
     if (r == 0)
-        r = tacet_prepare_open(sqe, tacet_dir_fd(dir), path, how);
-    if (r < 0)
-        return r;
-    *file = (struct tacet_file){.fd = -1, .flags = (unsigned)how->flags};
-    return call_await_for_file(task, file, IORING_OP_OPENAT2, sqe, 0);
+        *file = (struct tacet_file){.fd = -1, .flags = (unsigned)how->flags};
+    return op_await_for_file(task, file, &sqe, r);
 }
 
 tacet_result tacet_file_close(struct tacet_task *task, struct tacet_file *file)
@@ -219,41 +182,29 @@ tacet_result tacet_file_close(struct tacet_task *task, struct tacet_file *file)
 tacet_result tacet_file_read(struct tacet_task *task, const struct tacet_file *file, void *buffer, size_t bytes,
                              uint64_t offset)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = call_begin(task, IORING_OP_READ, &sqe);
-    return r < 0 ? r
-                 : call_await(task, IORING_OP_READ, sqe,
-                              file == NULL ? -EINVAL : tacet_prepare_read(sqe, file->fd, buffer, bytes, offset));
+    struct io_uring_sqe sqe = {0};
+    return op_await(task, &sqe, file == NULL ? -EINVAL : tacet_prepare_read(&sqe, file->fd, buffer, bytes, offset));
 }
 
 tacet_result tacet_file_write(struct tacet_task *task, const struct tacet_file *file, const void *buffer, size_t bytes,
                               uint64_t offset)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = call_begin(task, IORING_OP_WRITE, &sqe);
-    return r < 0 ? r
-                 : call_await(task, IORING_OP_WRITE, sqe,
-                              file == NULL ? -EINVAL : tacet_prepare_write(sqe, file->fd, buffer, bytes, offset));
+    struct io_uring_sqe sqe = {0};
+    return op_await(task, &sqe, file == NULL ? -EINVAL : tacet_prepare_write(&sqe, file->fd, buffer, bytes, offset));
 }
 
 tacet_result tacet_file_readv(struct tacet_task *task, const struct tacet_file *file, const struct iovec *vectors,
                               size_t count, uint64_t offset)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = call_begin(task, IORING_OP_READV, &sqe);
-    return r < 0 ? r
-                 : call_await(task, IORING_OP_READV, sqe,
-                              file == NULL ? -EINVAL : tacet_prepare_readv(sqe, file->fd, vectors, count, offset));
+    struct io_uring_sqe sqe = {0};
+    return op_await(task, &sqe, file == NULL ? -EINVAL : tacet_prepare_readv(&sqe, file->fd, vectors, count, offset));
 }
 
 tacet_result tacet_file_writev(struct tacet_task *task, const struct tacet_file *file, const struct iovec *vectors,
                                size_t count, uint64_t offset)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = call_begin(task, IORING_OP_WRITEV, &sqe);
-    return r < 0 ? r
-                 : call_await(task, IORING_OP_WRITEV, sqe,
-                              file == NULL ? -EINVAL : tacet_prepare_writev(sqe, file->fd, vectors, count, offset));
+    struct io_uring_sqe sqe = {0};
+    return op_await(task, &sqe, file == NULL ? -EINVAL : tacet_prepare_writev(&sqe, file->fd, vectors, count, offset));
 }
 
 tacet_result file_settle(struct tacet_file *file, unsigned opcode, tacet_result r)
@@ -270,9 +221,8 @@ tacet_result file_settle(struct tacet_file *file, unsigned opcode, tacet_result 
 
 static tacet_result sync_file(struct tacet_task *task, struct tacet_file *file, unsigned flags)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = call_begin(task, IORING_OP_FSYNC, &sqe);
-    return r < 0 ? r : call_await_for_file(task, file, IORING_OP_FSYNC, sqe, prepare_sync(sqe, file, flags));
+    struct io_uring_sqe sqe = {0};
+    return op_await_for_file(task, file, &sqe, prepare_sync(&sqe, file, flags));
 }
 
 tacet_result tacet_file_sync(struct tacet_task *task, struct tacet_file *file)
@@ -288,76 +238,55 @@ tacet_result tacet_file_datasync(struct tacet_task *task, struct tacet_file *fil
 tacet_result tacet_path_stat(struct tacet_task *task, const struct tacet_file *dir, const char *path, int flags,
                              unsigned mask, struct statx *status)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = call_begin(task, IORING_OP_STATX, &sqe);
-    return r < 0 ? r
-                 : call_await(task, IORING_OP_STATX, sqe,
-                              tacet_prepare_statx(sqe, tacet_dir_fd(dir), path, flags, mask, status));
+    struct io_uring_sqe sqe = {0};
+    return op_await(task, &sqe, tacet_prepare_statx(&sqe, tacet_dir_fd(dir), path, flags, mask, status));
 }
 
 tacet_result tacet_file_allocate(struct tacet_task *task, const struct tacet_file *file, int mode, uint64_t offset,
                                  uint64_t bytes)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = call_begin(task, IORING_OP_FALLOCATE, &sqe);
-    return r < 0 ? r
-                 : call_await(task, IORING_OP_FALLOCATE, sqe,
-                              file == NULL ? -EINVAL : tacet_prepare_fallocate(sqe, file->fd, mode, offset, bytes));
+    struct io_uring_sqe sqe = {0};
+    return op_await(task, &sqe, file == NULL ? -EINVAL : tacet_prepare_fallocate(&sqe, file->fd, mode, offset, bytes));
 }
 
 tacet_result tacet_file_truncate(struct tacet_task *task, const struct tacet_file *file, uint64_t bytes)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = call_begin(task, TACET_OPCODE_FTRUNCATE, &sqe);
-    return r < 0 ? r
-                 : call_await(task, TACET_OPCODE_FTRUNCATE, sqe,
-                              file == NULL ? -EINVAL : tacet_prepare_ftruncate(sqe, file->fd, bytes));
+    struct io_uring_sqe sqe = {0};
+    return op_await(task, &sqe, file == NULL ? -EINVAL : tacet_prepare_ftruncate(&sqe, file->fd, bytes));
 }
 
 tacet_result tacet_path_rename(struct tacet_task *task, const struct tacet_file *old_dir, const char *old_path,
                                const struct tacet_file *new_dir, const char *new_path, unsigned flags)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = call_begin(task, IORING_OP_RENAMEAT, &sqe);
-    return r < 0 ? r
-                 : call_await(task, IORING_OP_RENAMEAT, sqe,
-                              tacet_prepare_rename(sqe, tacet_dir_fd(old_dir), old_path, tacet_dir_fd(new_dir),
-                                                   new_path, flags));
+    struct io_uring_sqe sqe = {0};
+    return op_await(task, &sqe,
+                    tacet_prepare_rename(&sqe, tacet_dir_fd(old_dir), old_path, tacet_dir_fd(new_dir), new_path,
+                                         flags));
 }
 
 tacet_result tacet_path_unlink(struct tacet_task *task, const struct tacet_file *dir, const char *path, int flags)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = call_begin(task, IORING_OP_UNLINKAT, &sqe);
-    return r < 0 ? r
-                 : call_await(task, IORING_OP_UNLINKAT, sqe, tacet_prepare_unlink(sqe, tacet_dir_fd(dir), path, flags));
+    struct io_uring_sqe sqe = {0};
+    return op_await(task, &sqe, tacet_prepare_unlink(&sqe, tacet_dir_fd(dir), path, flags));
 }
 
 tacet_result tacet_path_mkdir(struct tacet_task *task, const struct tacet_file *dir, const char *path, mode_t mode)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = call_begin(task, IORING_OP_MKDIRAT, &sqe);
-    return r < 0 ? r
-                 : call_await(task, IORING_OP_MKDIRAT, sqe, tacet_prepare_mkdir(sqe, tacet_dir_fd(dir), path, mode));
+    struct io_uring_sqe sqe = {0};
+    return op_await(task, &sqe, tacet_prepare_mkdir(&sqe, tacet_dir_fd(dir), path, mode));
 }
 
 tacet_result tacet_path_symlink(struct tacet_task *task, const char *target, const struct tacet_file *dir,
                                 const char *path)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = call_begin(task, IORING_OP_SYMLINKAT, &sqe);
-    return r < 0 ? r
-                 : call_await(task, IORING_OP_SYMLINKAT, sqe,
-                              tacet_prepare_symlink(sqe, target, tacet_dir_fd(dir), path));
+    struct io_uring_sqe sqe = {0};
+    return op_await(task, &sqe, tacet_prepare_symlink(&sqe, target, tacet_dir_fd(dir), path));
 }
 
 tacet_result tacet_path_link(struct tacet_task *task, const struct tacet_file *old_dir, const char *old_path,
                              const struct tacet_file *new_dir, const char *new_path, int flags)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = call_begin(task, IORING_OP_LINKAT, &sqe);
-    return r < 0 ? r
-                 : call_await(task, IORING_OP_LINKAT, sqe,
-                              tacet_prepare_link(sqe, tacet_dir_fd(old_dir), old_path, tacet_dir_fd(new_dir), new_path,
-                                                 flags));
+    struct io_uring_sqe sqe = {0};
+    return op_await(task, &sqe,
+                    tacet_prepare_link(&sqe, tacet_dir_fd(old_dir), old_path, tacet_dir_fd(new_dir), new_path, flags));
 }

@@ -133,6 +133,42 @@ void op_discard(struct tacet_op *op)
     op->result = -ECANCELED;
 }
 
+tacet_result op_start(struct tacet_op *op, struct tacet_task *task, const struct io_uring_sqe *filled,
+                      tacet_result prepared)
+{
+    struct io_uring_sqe *sqe;
+    tacet_result r = prepared < 0 ? prepared : tacet_op_start_begin(op, task, filled->opcode, &sqe);
+    if (r < 0)
+        return r;
+    *sqe = *filled;
+    return tacet_op_start(op, task, filled->opcode, sqe, 0);
+}
+
+/* The next SQE becomes the filled one, for the task's own request. */
+static tacet_result begin_filled(struct tacet_task *task, const struct io_uring_sqe *filled, struct io_uring_sqe **sqe,
+                                 tacet_result prepared)
+{
+    tacet_result r = prepared < 0 ? prepared : call_begin(task, filled->opcode, sqe);
+    if (r == 0)
+        **sqe = *filled;
+    return r;
+}
+
+tacet_result op_await(struct tacet_task *task, const struct io_uring_sqe *filled, tacet_result prepared)
+{
+    struct io_uring_sqe *sqe = NULL;
+    tacet_result r = begin_filled(task, filled, &sqe, prepared);
+    return call_await(task, filled->opcode, sqe, r);
+}
+
+tacet_result op_await_for_file(struct tacet_task *task, struct tacet_file *file, const struct io_uring_sqe *filled,
+                               tacet_result prepared)
+{
+    struct io_uring_sqe *sqe = NULL;
+    tacet_result r = begin_filled(task, filled, &sqe, prepared);
+    return call_await_for_file(task, file, filled->opcode, sqe, r);
+}
+
 tacet_result tacet_nop(struct tacet_task *task)
 {
     struct io_uring_sqe *sqe;
@@ -142,14 +178,12 @@ tacet_result tacet_nop(struct tacet_task *task)
 
 tacet_result tacet_poll_start(struct tacet_op *op, struct tacet_task *task, int fd, unsigned events)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = tacet_op_start_begin(op, task, IORING_OP_POLL_ADD, &sqe);
-    return r < 0 ? r : tacet_op_start(op, task, IORING_OP_POLL_ADD, sqe, tacet_prepare_poll(sqe, fd, events));
+    struct io_uring_sqe sqe = {0};
+    return op_start(op, task, &sqe, tacet_prepare_poll(&sqe, fd, events));
 }
 
 tacet_result tacet_poll(struct tacet_task *task, int fd, unsigned events)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = call_begin(task, IORING_OP_POLL_ADD, &sqe);
-    return r < 0 ? r : call_await(task, IORING_OP_POLL_ADD, sqe, tacet_prepare_poll(sqe, fd, events));
+    struct io_uring_sqe sqe = {0};
+    return op_await(task, &sqe, tacet_prepare_poll(&sqe, fd, events));
 }

@@ -22,6 +22,21 @@ static inline struct tacet_task *task_of_request(struct tacet_request *request)
     return TACET_CONTAINER_OF(request, struct tacet_task, request);
 }
 
+/*
+ * An operation whose SQE was filled on the caller's stack (zeroed, then by its prepare function, which said `prepared`):
+ * started, or awaited as the running task's own. So each operation is two calls of two lines:
+ *
+ *     struct io_uring_sqe sqe = {0};
+ *     return op_await(task, &sqe, tacet_prepare_X(&sqe, ...));
+ */
+tacet_result op_start(struct tacet_op *op, struct tacet_task *task, const struct io_uring_sqe *filled,
+                      tacet_result prepared);
+tacet_result op_await(struct tacet_task *task, const struct io_uring_sqe *filled, tacet_result prepared);
+
+/* The same for an open or a sync: see call_await_for_file(). */
+tacet_result op_await_for_file(struct tacet_task *task, struct tacet_file *file, const struct io_uring_sqe *filled,
+                               tacet_result prepared);
+
 /* Asks for the end of all that is in flight; for an executor that is being destroyed. */
 void op_cancel_everything(struct executor *executor);
 

@@ -62,7 +62,8 @@ TEST_CASE("many wait at once, for different counts, while tasks come and go", "[
                 const auto wait = for_start ? tacet_dispatcher_wait_undispatched : tacet_dispatcher_wait_unexecuted;
                 failures += wait(dispatcher, at_most, nullptr) != 0;
                 failures += !for_start && runs < count - at_most;
-                const tacet_dispatcher_stats stats = dispatcher.stats();
+                tacet_dispatcher_stats stats = {};
+                failures += tacet_dispatcher_get_stats(dispatcher, &stats) != 0;
                 failures += (for_start ? stats.undispatched : stats.unexecuted) > at_most;
             });
     dispatcher.submit(all_of(tasks));

@@ -21,9 +21,15 @@ common=(-std=gnu17 -D_GNU_SOURCE -DTACET_CHECKS=0 -DSWITCHED_BY_ASSEMBLY=1 -I "$
 mapfile -t core < <(find "$source_root/c/src" -name '*.c' -not -path '*/switcher/*')
 mapfile -t switchers < <(find "$source_root/c/src/switcher" -name '*.c' -o -path '*/switcher/*.S')
 
+# Files of one name in several folders are several objects.
 compile_core() {
+    local file object
     mkdir "$work/core"
-    (cd "$work/core" && "${compilers[0]}" "${common[@]}" -O2 -c "${core[@]}") || fail "the core does not compile"
+    for file in "${core[@]}"; do
+        object=${file#"$source_root/c/src/"}
+        "${compilers[0]}" "${common[@]}" -O2 -c "$file" -o "$work/core/${object//\//_}.o" ||
+            fail "the core does not compile"
+    done
 }
 
 # build_and_run COMPILER FLAG...: setjmp.c is to be compiled without _FORTIFY_SOURCE, so all are here.

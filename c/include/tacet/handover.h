@@ -40,10 +40,11 @@ static inline void tacet_task_park_external(struct tacet_task *task, struct tace
     tacet_task_park(task, hook, TACET_WAIT_HOOK);
 }
 
-/* A cancel that came too late is delivered at the next cancellation point. */
+/* A cancel that came too late is delivered at the next cancellation point. (A deadline that has passed is there anyway.) */
 static inline void tacet_task_keep_cancel(struct tacet_task *task)
 {
-    task->attention |= TACET_TASK_CANCEL_PENDING;
+    if (!(task->attention & TACET_TASK_TIMING_OUT))
+        task->attention |= TACET_TASK_CANCEL_PENDING;
 }
 
 /*

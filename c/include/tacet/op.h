@@ -16,8 +16,8 @@
  * Errors common to all starts: -EINVAL (a NULL that must not be, a length above INT_MAX), -EBUSY (op is not idle),
  * -EPERM (the child of a fork), -ENOTSUP (the executor has no ring), -EOPNOTSUPP (the kernel lacks the operation),
  * -ENOMEM (the kernel has refused submissions for a second with nothing in flight; no memory for what a task keeps of the
- * ops that it starts, at the first of them), -ECANCELED (the executor is being destroyed). To the suspending forms come -ECANCELED (a cancel of the task was delivered; they are CANCELLATION POINTs,
- * all but close) and -ENOTSUP (from a `none` task, or inside of a context that
+ * ops that it starts, at the first of them), -ECANCELED (the executor is being destroyed). To the suspending forms come -ECANCELED (a cancel of the task was
+ * delivered; they are CANCELLATION POINTs, all but close), -ETIME (the task's deadline has passed) and -ENOTSUP (from a `none` task, or inside of a context that
  * the task has resumed).
  */
 #ifndef TACET_OP_H
@@ -47,6 +47,13 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_op_init_callback(struct tacet_op
  * not been answered yet, or op is a close, which is never cancelled; -EINVAL: NULL.
  */
 TACET_EXPORT tacet_result tacet_op_cancel(struct tacet_op *op);
+
+/*
+ * Gives an op in flight a deadline, in nanoseconds of CLOCK_MONOTONIC (see tacet_now()); TACET_FOREVER: takes it away. When it
+ * passes, the op is cancelled, and ends with -ETIME if that ended it. 0; -EINVAL: NULL; -ENOENT: op is not in flight;
+ * -EALREADY: op is a close, which always runs to its end; -EPERM: another thread's; -ENOMEM: op goes on without one.
+ */
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_op_set_deadline(struct tacet_op *op, uint64_t deadline_ns);
 
 /* Readings of tacet_ticks(); 0 where the executor keeps no time accounts. */
 static inline struct tacet_op_ticks tacet_op_get_ticks(const struct tacet_op *op)

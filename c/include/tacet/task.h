@@ -89,6 +89,20 @@ TACET_EXPORT tacet_result tacet_task_cancel(struct tacet_task *task);
 TACET_EXPORT bool tacet_task_cancel_requested(const struct tacet_task *task);
 
 /*
+ * The task's deadline, in nanoseconds of CLOCK_MONOTONIC (see tacet_now()), for all that it waits for; TACET_FOREVER: it has
+ * none. When it passes, the wait that is under way is ended as by a cancel, but with -ETIME, and from then on each CANCELLATION
+ * POINT returns -ETIME at once, until the deadline is put off; what has succeeded is not lost. A close is not ended. It goes
+ * with the task from executor to executor, and ends when the task exits. So a part of a body gets a limit by
+ *     before = tacet_task_deadline(task);
+ *     r = tacet_task_set_deadline(task, limit < before ? limit : before);
+ *     ...
+ *     r = tacet_task_set_deadline(task, before);          this one does not fail
+ * 0; -EINVAL: NULL, unattached; -EPERM: another thread's; -ENOMEM: the task has no deadline now.
+ */
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_set_deadline(struct tacet_task *task, uint64_t deadline_ns);
+TACET_EXPORT uint64_t tacet_task_deadline(const struct tacet_task *task);
+
+/*
  * SUSPENDS the running task self until other has exited; *result (may be NULL) is other's. other may be destroyed as
  * soon as it has exited. 0; -ECANCELED; -EINVAL: NULL, unattached; -EDEADLK: other is self; -EPERM: another executor's.
  */

@@ -9,6 +9,8 @@
 
 #include <tacet/op.h>
 
+#include <time.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -21,6 +23,14 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_sleep_start(struct tacet_op *op,
                                                             uint64_t duration_ns);
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_sleep(struct tacet_task *task, uint64_t duration_ns);
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_yield(struct tacet_task *task);
+
+/* CLOCK_MONOTONIC, in nanoseconds: what deadlines are said in. */
+static inline uint64_t tacet_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
 
 /* A reading of the time-stamp counter (x86-64: rdtsc; AArch64: cntvct_el0). Not ordered with memory accesses. */
 static inline uint64_t tacet_ticks(void)

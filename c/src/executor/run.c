@@ -11,6 +11,7 @@
 #include "switcher/exceptions.h"
 #include "switcher/thread.h"
 #include "task/c_task.h"
+#include "task/deadline.h"
 
 #include <tacet/time.h>
 
@@ -146,7 +147,10 @@ static void expire_timers(struct executor *executor)
     while (timers_next_ns(&executor->timers) <= now) {
         struct tacet_request *request = executor->timers.slots[0].request;
         timers_remove(&executor->timers, request);
-        completion_terminal(executor, request, 0);
+        if (TACET_UNLIKELY(request->opcode == TACET_OPCODE_DEADLINE))
+            deadline_pass(executor, request);
+        else
+            completion_terminal(executor, request, 0);
     }
 }
 

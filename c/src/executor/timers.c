@@ -8,7 +8,7 @@
 
 tacet_result timers_init(struct timers *timers, uint32_t reserved)
 {
-    timers->count = 0;
+    timers->count = timers->held = 0;
     timers->capacity = reserved > 0 ? reserved : RESERVED_DEFAULT;
     timers->slots = malloc(timers->capacity * sizeof *timers->slots);
     return timers->slots != NULL ? 0 : -ENOMEM;
@@ -69,15 +69,25 @@ static tacet_result grow(struct timers *timers)
     return 0;
 }
 
+static tacet_result make_room(struct timers *timers)
+{
+    return timers->count + timers->held < timers->capacity ? 0 : grow(timers);
+}
+
 tacet_result timers_add(struct timers *timers, uint64_t deadline_ns, struct tacet_request *request)
 {
-    if (timers->count == timers->capacity) {
-        tacet_result r = grow(timers);
-        if (r < 0)
-            return r;
-    }
-    sift_up(timers, timers->count++, (struct timer_slot){deadline_ns, request});
-    return 0;
+    tacet_result r = make_room(timers);
+    if (r == 0)
+        sift_up(timers, timers->count++, (struct timer_slot){deadline_ns, request});
+    return r;
+}
+
+tacet_result timers_hold(struct timers *timers)
+{
+    tacet_result r = make_room(timers);
+    if (r == 0)
+        timers->held++;
+    return r;
 }
 
 void timers_remove(struct timers *timers, struct tacet_request *request)

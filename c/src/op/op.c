@@ -9,6 +9,7 @@
 #include "executor/timers.h"
 #include "ring/completion.h"
 #include "task/c_task.h"
+#include "task/deadline.h"
 
 #include <tacet/op.h>
 #include <tacet/time.h>
@@ -51,7 +52,7 @@ bool tacet_executor_supports(const struct tacet_executor *executor, unsigned opc
     return ring_supports(&executor_of(executor)->ring, opcode);
 }
 
-static struct executor *executor_of_op(const struct tacet_op *op)
+struct executor *executor_of_op(const struct tacet_op *op)
 {
     switch (op->request.tag) {
     case TACET_TAG_CALLBACK:
@@ -87,12 +88,16 @@ static tacet_result cancel_in_ring(struct executor *executor, struct tacet_reque
     io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)request | request->tag, 0);
     sqe->user_data = (uint64_t)(uintptr_t)request | TACET_TAG_CANCEL;
     ring_commit_reserved(&executor->ring);
-    request->attention |= TACET_OP_CANCEL_IN_FLIGHT;
+    request->attention |= TACET_OP_CANCEL_IN_FLIGHT | TACET_OP_CANCEL_ASKED;
     return 0;
 }
 
 tacet_result request_cancel(struct executor *executor, struct tacet_request *request)
 {
+    if (request->opcode == TACET_OPCODE_DEADLINE) {
+        deadline_disarm(executor, request);
+        return 0;
+    }
     if (request->opcode == IORING_OP_TIMEOUT) {
         timers_remove(&executor->timers, request);
         completion_terminal(executor, request, -ECANCELED);

@@ -17,6 +17,9 @@ static inline struct tacet_op *op_of_request(struct tacet_request *request)
     return TACET_CONTAINER_OF(request, struct tacet_op, request);
 }
 
+/* Of an op in flight. */
+struct executor *executor_of_op(const struct tacet_op *op);
+
 static inline struct tacet_task *task_of_request(struct tacet_request *request)
 {
     return TACET_CONTAINER_OF(request, struct tacet_task, request);

@@ -6,6 +6,7 @@
 
 #include "op/op.h"
 #include "task/c_task.h"
+#include "task/deadline.h"
 
 #include <tacet/time.h>
 
@@ -84,7 +85,7 @@ static void deliver_to_task(struct tacet_task *task, tacet_result result)
         if (result < 0)
             request->attention &= (uint8_t)~TACET_OP_DESCRIPTOR;
     }
-    tacet_task_unpark(task, task->wait == TACET_WAIT_ANY_OP ? -ETIME : result);
+    tacet_task_unpark(task, task->wait == TACET_WAIT_ANY_OP ? -ETIME : tacet_task_take_end(task, result));
 }
 
 static void deliver_op(struct tacet_executor *executor, struct tacet_op *op)
@@ -93,6 +94,7 @@ static void deliver_op(struct tacet_executor *executor, struct tacet_op *op)
     case TACET_TAG_TASK:
         if (op->owner.task->waiting_for == op) {
             op->request.state = TACET_OP_IDLE;
+            op->result = tacet_task_take_end(op->owner.task, op->result);
             tacet_task_unpark(op->owner.task, op->result);
         } else {
             keep_for_task(op->owner.task, op);
@@ -103,8 +105,9 @@ static void deliver_op(struct tacet_executor *executor, struct tacet_op *op)
         return;
     case TACET_TAG_GROUP:
         op->request.state = TACET_OP_IDLE;
+        op->result = tacet_task_end_of_wait(op->owner.group->task, op->result);
         if (--op->owner.group->remaining == 0)
-            tacet_task_unpark(op->owner.group->task, 0);
+            tacet_task_unpark(op->owner.group->task, tacet_task_take_end(op->owner.group->task, 0));
         return;
     default:
         TACET_ASSERT(!"an op has one of these tags");
@@ -114,6 +117,8 @@ static void deliver_op(struct tacet_executor *executor, struct tacet_op *op)
 /* The operation has ended, and so has its cancel, if there was one. */
 static void deliver(struct executor *executor, struct tacet_request *request, tacet_result result)
 {
+    if (request->attention & TACET_OP_HAS_DEADLINE)
+        result = deadline_end_of_op(executor, op_of_request(request), result);
     if (request->attention & TACET_OP_DESCRIPTOR && executor->closing)
         result = keep_descriptor(request, result);
     if (request->attention & TACET_OP_ACCOUNTED)

@@ -65,11 +65,11 @@ static inline tacet_result call_check_may_suspend(const struct tacet_task *task)
     return 0;
 }
 
-/* The same at a cancellation point: delivers a pending cancel. */
+/* The same at a cancellation point. */
 static inline tacet_result call_check(struct tacet_task *task)
 {
     tacet_result r = call_check_may_suspend(task);
-    return r < 0 ? r : tacet_task_take_cancel(task) ? -ECANCELED : 0;
+    return r < 0 ? r : tacet_task_take_interrupt(task);
 }
 
 /* Room for an operation that the running task is to await. A close is never cancelled. */
@@ -187,11 +187,14 @@ static inline void task_end_external(struct executor *executor, struct tacet_tas
 {
     executor->shared.external--;
     task->flags &= (uint8_t)~TACET_TASK_EXTERNAL;
-    tacet_task_unpark(task, result);
+    tacet_task_unpark(task, tacet_task_take_end(task, result));
 }
 
 /* tacet_task_cancel() on the owner's thread. */
 void task_cancel(struct tacet_task *task);
+
+/* Its deadline has passed: the wait that is under way ends, and none begins. */
+void task_time_out(struct tacet_task *task);
 
 /* The last act of a `run` after the task has exited, and of the last op that it left in flight: a released one is
  * destroyed. */

@@ -16,6 +16,7 @@
 #include "executor/signals.h"
 #include "op/op.h"
 #include "task/c_task.h"
+#include "task/deadline.h"
 
 #include <tacet/handover.h>
 #include <tacet/time.h>
@@ -116,6 +117,7 @@ static void depart(struct executor *from, struct tacet_task *task)
         if (__atomic_load_n(&task->signals, __ATOMIC_RELAXED) != 0)
             sched_yield(); /* to its sender */
     }
+    deadline_depart(from, task);
     if (task->extra->home != NULL) {
         task_leave(&from->shared, task);
         return;
@@ -171,12 +173,13 @@ void task_send_home(struct tacet_task *task)
 {
     struct executor *from = executor_of(tacet_task_executor(task));
     depart(from, task);
-    if (task->state == TACET_TASK_READY)
+    if (task->state == TACET_TASK_READY) {
+        if (!(task->flags & TACET_TASK_CANCEL_REQUESTED)) /* it has just come */
+            task_cancel(task);
         tacet_task_transition(task, TACET_TASK_READY, TACET_TASK_SUSPENDED);
-    else
+    } else {
         task->result = -ECANCELED;
-    if (!(task->flags & TACET_TASK_CANCEL_REQUESTED)) /* it has just come */
-        task_cancel(task);
+    }
     task->waiting_for = NULL;
     send_to(task, executor_of(task->extra->home));
 }
@@ -191,6 +194,7 @@ void task_arrive(struct executor *executor, struct tacet_task *task)
         list_push_back(&executor->shared.tasks, &task->attached_node);
     }
     tacet_task_unpark(task, task->result);
+    deadline_arrive(executor, task);
     if (TACET_UNLIKELY(signal_arrive(task) & SIGNAL_CANCEL))
         task_cancel(task);
 }

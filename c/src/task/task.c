@@ -6,6 +6,7 @@
 #include "op/op.h"
 #include "switcher/switcher.h"
 #include "task/c_task.h"
+#include "task/deadline.h"
 #include "task/memory.h"
 
 #include <tacet/handover.h>
@@ -23,6 +24,7 @@ tacet_result tacet_task_make_extra(struct tacet_task *task)
     struct task_extra *extra = calloc(1, sizeof *extra);
     if (extra == NULL)
         return -ENOMEM;
+    extra->shared.task = task;
     task->extra = &extra->shared;
     return 0;
 }
@@ -407,6 +409,7 @@ static void wake_waiters(struct tacet_task *task)
 static TACET_NOINLINE void exit_extra(struct tacet_task *task)
 {
     forget_completed(task);
+    deadline_end(task);
     if (!(task->attention & TACET_TASK_ACCOUNTED))
         return;
     struct tacet_task_ticks *ticks = &task_extra_of(task)->ticks;
@@ -447,8 +450,10 @@ void task_abandon(struct tacet_task *task)
     tacet_task_transition(task, (enum tacet_task_state)task->state, TACET_TASK_EXITED);
     task->result = -ECANCELED;
     discard_awaited(task);
-    if (task->extra != NULL)
+    if (task->extra != NULL) {
         forget_completed(task);
+        deadline_end(task);
+    }
     bounce_forget(executor, task);
     if (tacet_task_ops(task)->abandon != NULL)
         tacet_task_ops(task)->abandon(task);

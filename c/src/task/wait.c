@@ -9,6 +9,7 @@
 #include "op/op.h"
 #include "task/c_task.h"
 
+#include <tacet/handover.h>
 #include <tacet/time.h>
 
 /* The executor of a task that is not attached may be gone. */
@@ -70,10 +71,10 @@ tacet_result tacet_task_await(struct tacet_task *task, struct tacet_op *op)
         return r;
     if (op == NULL || op->request.state == TACET_OP_IDLE || op->request.tag != TACET_TAG_TASK || op->owner.task != task)
         return -EINVAL;
-    if (op->request.state == TACET_OP_IN_FLIGHT && tacet_task_take_cancel(task))
+    if (op->request.state == TACET_OP_IN_FLIGHT && tacet_task_take_end_of_wait(task))
         tacet_op_cancel(op);
     if (op->request.state == TACET_OP_COMPLETED) /* a cancelled sleep ends at once */
-        return reap_this(task, op);
+        return tacet_task_take_end(task, reap_this(task, op));
     task->extra->ops_initiated--;
     tacet_task_park(task, op, TACET_WAIT_OP);
     return task_give_up(task);
@@ -110,8 +111,9 @@ static tacet_result next_without_wait(struct tacet_task *task, struct tacet_op *
         return -ETIME;
     if (task->extra == NULL || task->extra->ops_initiated == 0)
         return 0;
-    if (tacet_task_take_cancel(task))
-        return -ECANCELED;
+    tacet_result interrupted = tacet_task_take_interrupt(task);
+    if (interrupted < 0)
+        return interrupted;
     return timeout_ns == 0 ? -ETIME : TACET_PENDING;
 }
 
@@ -175,8 +177,9 @@ tacet_result tacet_task_wait(struct tacet_task *self, struct tacet_task *other, 
     if (r < 0)
         return r;
     if (other->state != TACET_TASK_EXITED) {
-        if (tacet_task_take_cancel(self))
-            return -ECANCELED;
+        r = tacet_task_take_interrupt(self);
+        if (r < 0)
+            return r;
         tacet_task_wait_park(self, other);
         r = task_give_up(self);
         if (r < 0)
@@ -206,7 +209,7 @@ static void cancel_op(struct tacet_task *task)
 
 static void cancel_wait_for_any(struct tacet_task *task)
 {
-    task->attention |= TACET_TASK_CANCEL_PENDING;
+    tacet_task_keep_cancel(task);
     task_end_wait_for_any(task, 0);
 }
 
@@ -230,16 +233,39 @@ static void (*const cancel_wait[TACET_WAIT_COUNT])(struct tacet_task *task) = {
     [TACET_WAIT_SEMAPHORE] = semaphore_cancel_wait, [TACET_WAIT_HOOK] = cancel_by_hook,
 };
 
+static bool can_end_wait(const struct tacet_task *task)
+{
+    return task->state == TACET_TASK_SUSPENDED && cancel_wait[task->wait] != NULL;
+}
+
+/* Asks for it; a wait is ended once. */
+static void end_wait(struct tacet_task *task)
+{
+    unsigned wait = task->wait;
+    task->wait = TACET_WAIT_TO_THE_END;
+    cancel_wait[wait](task);
+}
+
 void task_cancel(struct tacet_task *task)
 {
     task->flags |= TACET_TASK_CANCEL_REQUESTED;
-    if (task->state == TACET_TASK_SUSPENDED && cancel_wait[task->wait] != NULL) {
-        unsigned wait = task->wait;
-        task->wait = TACET_WAIT_TO_THE_END; /* a wait is cancelled once */
-        cancel_wait[wait](task);
-    } else {
+    if (!can_end_wait(task)) {
         task->attention |= TACET_TASK_CANCEL_PENDING;
+        return;
     }
+    task->attention &= (uint8_t)~TACET_TASK_TIMING_OUT; /* one that was handed on, and goes on */
+    end_wait(task);
+}
+
+void task_time_out(struct tacet_task *task)
+{
+    task->attention |= TACET_TASK_TIMED_OUT;
+    if (!can_end_wait(task))
+        return;
+    task->attention |= TACET_TASK_TIMING_OUT;
+    end_wait(task);
+    if (task->state == TACET_TASK_READY) /* it ended at once */
+        task->result = tacet_task_take_end(task, task->result);
 }
 
 tacet_result tacet_task_cancel(struct tacet_task *task)

@@ -29,7 +29,9 @@ public:
     {
         tacet_task* task = task_ = awaiting.promise().task;
         task->context = awaiting.address();
-        const tacet_result r = tacet_task_take_cancel(task) ? -ECANCELED : tacet_run_blocking_park(task, call, this);
+        tacet_result r = tacet_task_take_interrupt(task);
+        if (r == 0)
+            r = tacet_run_blocking_park(task, call, this);
         if (r == 0) [[likely]]
             return true;
         task->result = r;

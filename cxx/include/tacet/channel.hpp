@@ -108,10 +108,9 @@ public:
         {
             tacet_task* task = task_ = awaiting.promise().task;
             task->context = awaiting.address();
-            if (tacet_task_take_cancel(task)) [[unlikely]] {
-                task->result = -ECANCELED;
+            task->result = tacet_task_take_interrupt(task);
+            if (task->result < 0) [[unlikely]]
                 return false;
-            }
             waiter_.value = &value_;
             return channel_->send_or_park(task, waiter_) || detail::go_on_later(task, awaiting);
         }
@@ -151,10 +150,9 @@ public:
         {
             tacet_task* task = task_ = awaiting.promise().task;
             task->context = awaiting.address();
-            if (tacet_task_take_cancel(task)) [[unlikely]] {
-                task->result = -ECANCELED;
+            task->result = tacet_task_take_interrupt(task);
+            if (task->result < 0) [[unlikely]]
                 return false;
-            }
             waiter_.into = &value_;
             return channel_->receive_or_park(task, waiter_) || detail::go_on_later(task, awaiting);
         }

@@ -57,13 +57,11 @@ public:
         {
             tacet_task* task = task_ = awaiting.promise().task;
             task->context = awaiting.address();
-            if (tacet_task_take_cancel(task)) [[unlikely]] {
-                task->result = -ECANCELED;
+            task->result = tacet_task_take_interrupt(task);
+            if (task->result < 0) [[unlikely]]
                 return false;
-            }
             if (event_->park_unless_set(task, waiter_))
                 return true;
-            task->result = 0;
             return detail::go_on_later(task, awaiting);
         }
         void await_resume() const

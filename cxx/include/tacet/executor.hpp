@@ -375,8 +375,8 @@ namespace detail {
 inline void wait_for_exit(tacet_task* self, tacet_task* other) noexcept
 {
     tacet_result refused = tacet_task_wait_check(self, other);
-    if (refused == 0 && tacet_task_take_cancel(self))
-        refused = -ECANCELED;
+    if (refused == 0)
+        refused = tacet_task_take_interrupt(self);
     if (refused == 0) [[likely]] {
         tacet_task_wait_park(self, other);
         return;

@@ -48,7 +48,7 @@ template <class Request>
 [[gnu::noinline, gnu::cold]] void start_and_park_slow(Request& request, tacet_task* task) noexcept
 {
     constexpr bool cancellable = is_cancellable<Request>();
-    tacet_result r = cancellable && tacet_task_take_cancel(task) ? -ECANCELED : 0;
+    tacet_result r = cancellable ? tacet_task_take_interrupt(task) : 0;
     if constexpr (ring_request<Request>) {
         tacet_executor* executor = tacet_task_executor(task);
         io_uring_sqe* sqe = nullptr;

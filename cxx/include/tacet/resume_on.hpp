@@ -48,10 +48,9 @@ private:
     // false: the coroutine stays where it is.
     bool hand_over(tacet_task* task) noexcept
     {
-        if (tacet_task_take_cancel(task)) {
-            result_ = -ECANCELED;
+        result_ = tacet_task_take_interrupt(task);
+        if (result_ < 0)
             return false;
-        }
         if (tacet_task_executor(task) == to_.get())
             return false;
         if (detail::was_sent_home(task)) {

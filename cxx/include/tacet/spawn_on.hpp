@@ -20,12 +20,15 @@ public:
 
     bool is_ready() const noexcept { return awaited_->has_ended(); }
 
+    // Whether the awaiting task's deadline has ended the remote one.
+    bool has_timed_out() const noexcept { return timed_out_; }
+
     // Another thread may make the task ready before this returns; only its own resumes it.
     void park(tacet_task* task) noexcept
     {
         task_ = task;
         hook_.self = this;
-        if (tacet_task_take_cancel(task)) [[unlikely]]
+        if (tacet_task_take_end_of_wait(task)) [[unlikely]]
             (void)hand_on_cancel(task);
         tacet_task_park_external(task, &hook_.hook);
         if (!awaited_->wait(*this))
@@ -53,8 +56,10 @@ private:
     // false: the remote task has ended, or is about to. Then the next wait is cancelled.
     bool hand_on_cancel(tacet_task* task) noexcept
     {
-        if (awaited_->cancel())
+        if (awaited_->cancel()) {
+            timed_out_ |= (task->attention & TACET_TASK_TIMING_OUT) != 0;
             return true;
+        }
         tacet_task_keep_cancel(task);
         return false;
     }
@@ -62,6 +67,7 @@ private:
     hook_with_self hook_;
     remote* awaited_;
     tacet_task* task_ = nullptr;
+    bool timed_out_ = false;
 };
 
 } // namespace detail
@@ -125,6 +131,8 @@ public:
         {
             if (refused_) [[unlikely]]
                 throw_error(-EDEADLK, "future of an executor that this thread does not run now");
+            if (wait_.has_timed_out()) [[unlikely]]
+                return take_late();
             return future_->take();
         }
         result<T> take_result() const
@@ -133,6 +141,18 @@ public:
         }
 
     private:
+        // The cancel that ended it came from a deadline.
+        T take_late() const
+        {
+            try {
+                return future_->take();
+            } catch (const std::system_error& failed) {
+                if (failed.code() == std::errc::operation_canceled)
+                    throw_error(-ETIME, "future");
+                throw;
+            }
+        }
+
         future* future_;
         bool refused_ = false;
         detail::remote_wait wait_;

@@ -44,16 +44,14 @@ public:
         bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
         {
             tacet_task* task = task_ = awaiting.promise().task;
-            if (tacet_task_take_cancel(task)) [[unlikely]] {
-                task->result = -ECANCELED;
+            task->result = tacet_task_take_interrupt(task);
+            if (task->result < 0) [[unlikely]]
                 return false;
-            }
             if (!tacet_semaphore_take(semaphore_)) {
                 task->context = awaiting.address();
                 tacet_semaphore_park(task, semaphore_);
                 return true;
             }
-            task->result = 0;
             if (detail::may_go_on(task)) [[likely]]
                 return false;
             detail::requeue(task, awaiting);

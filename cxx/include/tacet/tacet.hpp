@@ -9,6 +9,7 @@
 #include <tacet/block_on.hpp>
 #include <tacet/blocking.hpp>
 #include <tacet/channel.hpp>
+#include <tacet/deadline.hpp>
 #include <tacet/error.hpp>
 #include <tacet/event.hpp>
 #include <tacet/executor.hpp>
@@ -20,6 +21,7 @@
 #include <tacet/resume_on.hpp>
 #include <tacet/scope.hpp>
 #include <tacet/spawn_on.hpp>
+#include <tacet/stop.hpp>
 #include <tacet/sync.hpp>
 #include <tacet/task.hpp>
 #include <tacet/thread_pool.hpp>

@@ -37,13 +37,15 @@ public:
     }
     void await_resume() const
     {
-        if (tacet_task_take_cancel(task_)) [[unlikely]]
-            throw_error(-ECANCELED, "yield");
+        const tacet_result r = tacet_task_take_interrupt(task_);
+        if (r < 0) [[unlikely]]
+            throw_error(r, "yield");
     }
     result<void> take_result() const
     {
-        if (tacet_task_take_cancel(task_))
-            return unexpected(error_of(-ECANCELED));
+        const tacet_result r = tacet_task_take_interrupt(task_);
+        if (r < 0)
+            return unexpected(error_of(r));
         return {};
     }
 

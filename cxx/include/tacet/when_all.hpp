@@ -125,7 +125,7 @@ void suspend_for_group(std::coroutine_handle<Promise> awaiting, tacet_op_group& 
         tacet_task_requeue(task);
     else
         tacet_task_park(task, &group, TACET_WAIT_HOOK);
-    if (task->state == TACET_TASK_SUSPENDED && tacet_task_take_cancel(task))
+    if (task->state == TACET_TASK_SUSPENDED && tacet_task_take_end_of_wait(task))
         cancel_group(task);
 }
 

@@ -17,6 +17,8 @@
 
 #include <tacet/inline/task.h>
 
+#include <errno.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -96,13 +98,39 @@ static inline struct tacet_task *tacet_task_resume(struct tacet_runnable *runnab
     return task;
 }
 
-/* Whether a cancel is to be delivered here; if so, it is. */
-static inline bool tacet_task_take_cancel(struct tacet_task *task)
+/* At a cancellation point: -ECANCELED: a cancel is delivered here; -ETIME: the task's deadline has passed; else 0. */
+static inline tacet_result tacet_task_take_interrupt(struct tacet_task *task)
 {
-    if (TACET_LIKELY(!(task->attention & TACET_TASK_CANCEL_PENDING)))
-        return false;
+    if (TACET_LIKELY(!(task->attention & (TACET_TASK_CANCEL_PENDING | TACET_TASK_TIMED_OUT))))
+        return 0;
+    if (!(task->attention & TACET_TASK_CANCEL_PENDING))
+        return -ETIME;
     task->attention &= (uint8_t)~TACET_TASK_CANCEL_PENDING;
-    return true;
+    return -ECANCELED;
+}
+
+/* The same where the wait begins nevertheless, to be ended at once: whether it is. */
+static inline bool tacet_task_take_end_of_wait(struct tacet_task *task)
+{
+    tacet_result r = tacet_task_take_interrupt(task);
+    if (r == -ETIME)
+        task->attention |= TACET_TASK_TIMING_OUT;
+    return r < 0;
+}
+
+/* What the end of something that was waited for means, if a deadline has asked for it: not a cancel, then. */
+static inline tacet_result tacet_task_end_of_wait(const struct tacet_task *task, tacet_result result)
+{
+    bool ended = task->attention & TACET_TASK_TIMING_OUT && (result == -ECANCELED || result == -EINTR);
+    return TACET_UNLIKELY(ended) ? -ETIME : result;
+}
+
+/* The same for the whole of the wait. */
+static inline tacet_result tacet_task_take_end(struct tacet_task *task, tacet_result result)
+{
+    result = tacet_task_end_of_wait(task, result);
+    task->attention &= (uint8_t)~TACET_TASK_TIMING_OUT;
+    return result;
 }
 
 #ifdef __cplusplus

@@ -41,6 +41,9 @@ enum tacet_tag {
     TACET_TAG_MASK = 7,
 };
 
+/* Of no operation: the timer of a deadline. */
+#define TACET_OPCODE_DEADLINE 255
+
 struct tacet_op_ticks {
     uint64_t initiated, completed, reaped;
 };
@@ -63,6 +66,7 @@ struct tacet_op {
     void (*callback)(struct tacet_op *op);
     tacet_result result;
     struct tacet_request request;
+    struct tacet_request deadline; /* its timer, valid where the request's attention says so */
     struct tacet_op_ticks ticks;
     uint8_t priority; /* of a callback */
 };
@@ -73,6 +77,8 @@ enum tacet_op_attention {
     TACET_OP_ACCOUNTED = 4,        /* its times are kept */
     TACET_OP_DESCRIPTOR = 8,       /* it opens or closes one, which is not to be lost */
     TACET_OP_FOR_FILE = 16,        /* a task's own: its end means something for the task's `file` */
+    TACET_OP_HAS_DEADLINE = 32,    /* an op's: see tacet_op_set_deadline() */
+    TACET_OP_CANCEL_ASKED = 64,    /* it may not have ended of itself */
 };
 
 /* The slow way to room: submits, collects, backs off. 0, or one of the refusals of op.h. */

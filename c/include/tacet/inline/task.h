@@ -42,6 +42,8 @@ enum tacet_task_state {
 enum tacet_task_attention {
     TACET_TASK_CANCEL_PENDING = 1, /* a cancel not yet delivered */
     TACET_TASK_ACCOUNTED = 2,      /* its executor keeps time accounts */
+    TACET_TASK_TIMED_OUT = 4,      /* its deadline has passed */
+    TACET_TASK_TIMING_OUT = 8,     /* the wait that was not over then is being ended for that */
 };
 
 enum tacet_task_flags {
@@ -103,6 +105,9 @@ struct tacet_task_extra {
     uint32_t held; /* reasons for which it must not leave the executor where it is, which is not its home */
     struct tacet_executor *home; /* where it was attached, while it is away from there, else NULL */
     struct stand_in *stand_in;   /* what takes its place there; NULL: it was never away */
+    struct tacet_task *task;     /* whose part it is */
+    uint64_t deadline_ns;        /* valid unless deadline.state is TACET_OP_IDLE: see task/deadline.c */
+    struct tacet_request deadline;
 };
 
 /*

@@ -3,7 +3,7 @@
 // Invariants: `children` lists those that have not ended; `waiter` is parked exactly while it waits for the last of them.
 // The first error cancels the rest, and is what the waiter finds; a cancel of the waiter cancels the children, and the
 // wait goes on until they have ended: nothing that they use goes away under them. After either, children are born
-// cancelled: they end at their first cancellation point.
+// cancelled: they end at their first cancellation point. The deadline of the task beside which they are started is theirs.
 #ifndef TACET_DETAIL_NURSERY_HPP
 #define TACET_DETAIL_NURSERY_HPP
 
@@ -13,15 +13,17 @@ namespace tacet::detail {
 
 class nursery;
 
-// Where children are started, and with which priorities: those of a running task.
+// Where children are started, with which priorities and until when: those of a running task.
 struct beside {
     explicit beside(const tacet_task* task) noexcept
-        : executor(tacet_task_executor(task)), priority(task->priority), ioprio(task->ioprio)
+        : executor(tacet_task_executor(task)), priority(task->priority), ioprio(task->ioprio),
+          deadline_ns(task->extra != nullptr ? tacet_task_deadline(task) : TACET_FOREVER)
     {
     }
     tacet_executor* executor;
     std::uint8_t priority;
     std::uint16_t ioprio;
+    std::uint64_t deadline_ns;
 };
 
 // A child: its task, whose coroutine it owns if its flags say so.
@@ -95,8 +97,8 @@ public:
             tacet_task* task = awaiting.promise().task;
             task->context = awaiting.address();
             nursery_->waiter_ = task;
-            if (tacet_task_take_cancel(task))
-                nursery_->give_up();
+            if (tacet_task_take_end_of_wait(task))
+                nursery_->hand_on_end(task);
             tacet_task_park(task, &nursery_->hook_, TACET_WAIT_HOOK);
         }
         void await_resume() const noexcept {}
@@ -109,8 +111,31 @@ public:
 private:
     static void on_cancel(tacet_task* waiter)
     {
-        static_cast<nursery*>(waiter->waiting_for)->give_up(); // the hook is its first member
-        waiter->wait = TACET_WAIT_HOOK;                        // it still waits, and may be cancelled again
+        static_cast<nursery*>(waiter->waiting_for)->hand_on_end(waiter); // the hook is its first member
+        waiter->wait = TACET_WAIT_HOOK;                                  // it still waits, and may be cancelled again
+    }
+
+    // A cancel is handed on. A deadline need not be: the children have it too, but for those that were started before.
+    void hand_on_end(const tacet_task* waiter) noexcept
+    {
+        if (!(waiter->attention & TACET_TASK_TIMING_OUT)) {
+            give_up();
+            return;
+        }
+        for (child* each = children_; each != nullptr; each = each->next)
+            if (tacet_task_deadline(&each->scheduled.task) > tacet_task_deadline(waiter))
+                tacet_task_cancel(&each->scheduled.task);
+    }
+
+    // Without memory for its timer the child ends, and with it the others.
+    [[gnu::noinline, gnu::cold]] void inherit_deadline(tacet_task& heir, std::uint64_t deadline_ns)
+    {
+        const tacet_result r = tacet_task_set_deadline(&heir, deadline_ns);
+        if (r == 0)
+            return;
+        if (!first_error_)
+            first_error_ = std::make_exception_ptr(std::system_error(error_of(r), "a child's deadline"));
+        give_up();
     }
 
     void launch(const beside& where, promise_base& outcome, std::coroutine_handle<> body, std::uint8_t flags)
@@ -135,6 +160,8 @@ private:
         children_ = born;
         if (given_up_)
             tacet_task_cancel(&born->scheduled.task);
+        if (where.deadline_ns != TACET_FOREVER) [[unlikely]]
+            inherit_deadline(born->scheduled.task, where.deadline_ns);
     }
 
     static child& of(root& self) noexcept { return reinterpret_cast<child&>(self); }
@@ -167,8 +194,10 @@ private:
         }
         destroy(gone);
         if (!abandoned && parent.children_ == nullptr && parent.waiter_ != nullptr)
-            tacet_task_unpark(std::exchange(parent.waiter_, nullptr), 0);
+            go_on(std::exchange(parent.waiter_, nullptr));
     }
+
+    static void go_on(tacet_task* waiter) noexcept { tacet_task_unpark(waiter, tacet_task_take_end(waiter, 0)); }
 
     tacet_wait_hook hook_{on_cancel}; // first
     child* children_ = nullptr;

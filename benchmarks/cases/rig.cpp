@@ -34,6 +34,7 @@ rig::rig(unsigned ring_entries, bool accounting)
     char message[256] = "tacet_executor_create";
     tacet_executor_options options = {};
     options.ring_entries = ring_entries;
+    options.always_through_ring = true; // what costs is the way through it
     options.accounting = accounting;
     options.message = message;
     options.message_bytes = sizeof message;
@@ -86,6 +87,7 @@ coroutine_rig::coroutine_rig(unsigned ring_entries, bool accounting)
 {
     tacet::executor_options options;
     options.ring_entries = ring_entries;
+    options.always_through_ring = true; // what costs is the way through it
     options.accounting = accounting;
     try {
         executor_ = std::make_unique<tacet::executor>(options);

@@ -22,7 +22,13 @@ struct tacet_executor_options {
     bool accounting;          /* keep time accounts of tasks, ops and the executor */
     unsigned setup_flags_forbidden; /* IORING_SETUP_* never to be used, for diagnosis */
     bool woken_by_eventfd;          /* not by ring messages, for diagnosis */
-    char *message;                  /* where create explains a failure, may be NULL */
+
+    /*
+     * Reads and writes of files that a task awaits are tried at once, by a system call that does not wait, as long as that pays
+     * for the file; what it cannot do goes through the ring. After 64 in a row the other tasks have their turn. Not so here:
+     */
+    bool always_through_ring;
+    char *message; /* where create explains a failure, may be NULL */
     size_t message_bytes;
 
     /* Gets a line where an errno cannot say all that the caller did wrong, on the executor's thread, perhaps on a task's
@@ -96,7 +102,9 @@ struct tacet_executor_stats {
     uint64_t in_flight;           /* operations with the kernel, or queued for it */
     uint64_t cq_overflows;        /* times that the kernel held completions back for want of room */
     uint64_t submissions_refused; /* times that it had no memory for them (EAGAIN, EBUSY) */
-    uint64_t timers;              /* sleeping ops */
+    uint64_t timers;              /* sleeping ops, and deadlines */
+    uint64_t at_once_tried;       /* reads and writes that were tried without the ring */
+    uint64_t at_once_done;        /* and that did not need it */
     uint64_t attached, pending_or_ready, running, suspended;
     uint64_t external; /* suspended ones that wait for other threads, and those that are away */
     uint64_t accepted; /* what has come from other threads */

@@ -44,6 +44,19 @@ static inline int tacet_dir_fd(const struct tacet_file *dir)
  */
 TACET_EXPORT void tacet_file_close_detached(struct tacet_executor *executor, struct tacet_file *file);
 
+/*
+ * For layers above C: what a read or a write that the running task would await comes to without the ring; TACET_PENDING: it must
+ * go there. Files opened with O_DIRECT, O_SYNC or O_DSYNC are not tried, as a thread would wait for the device.
+ */
+TACET_EXPORT tacet_result tacet_read_at_once(struct tacet_task *task, int fd, void *buffer, size_t bytes,
+                                             uint64_t offset);
+TACET_EXPORT tacet_result tacet_write_at_once(struct tacet_task *task, int fd, const void *buffer, size_t bytes,
+                                              uint64_t offset);
+static inline bool tacet_may_try_at_once(const struct tacet_executor *executor, unsigned file_flags)
+{
+    return executor->tries_at_once && !(file_flags & (O_DIRECT | O_SYNC | O_DSYNC));
+}
+
 /* openat2(2). _start: the result is the descriptor, for tacet_file_from_fd(). */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_open_start(struct tacet_op *op, struct tacet_task *task,
                                                                 const struct tacet_file *dir, const char *path,
@@ -59,7 +72,8 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_close(struct tacet_task *ta
 
 /*
  * pread(2), pwrite(2), preadv(2), pwritev(2); an offset of UINT64_MAX is the file's own position. Result: bytes, short
- * counts are normal; a read at the end gives 0. -EINVAL: more than INT_MAX bytes, or than TACET_VECTORS_MAX vectors.
+ * counts are normal; a read at the end gives 0. The suspending
+ * forms of the first two may do without the ring, and then do not suspend: see always_through_ring in executor.h. -EINVAL: more than INT_MAX bytes, or than TACET_VECTORS_MAX vectors.
  */
 static inline TACET_NODISCARD tacet_result tacet_file_read_start(struct tacet_op *op, struct tacet_task *task,
                                                                  const struct tacet_file *file, void *buffer,

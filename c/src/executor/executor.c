@@ -65,6 +65,7 @@ static void init_shared(struct tacet_executor *shared, const struct tacet_execut
     tacet_ready_init(&shared->ready);
     list_init(&shared->tasks);
     shared->accounting = options->accounting;
+    shared->tries_at_once = options->ring_entries > 0 && !options->always_through_ring;
 }
 
 static tacet_result check_options(const struct tacet_executor_options *options)
@@ -300,6 +301,8 @@ tacet_result tacet_executor_get_stats(const struct tacet_executor *shared, struc
         .cq_overflows = executor->ring.cq_overflows,
         .submissions_refused = executor->ring.refused,
         .timers = executor->timers.count,
+        .at_once_tried = executor->at_once.tried,
+        .at_once_done = executor->at_once.done,
         .attached = attached,
         .pending_or_ready = ready,
         .running = running,

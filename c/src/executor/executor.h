@@ -8,6 +8,7 @@
 
 #include "executor/inbox.h"
 #include "executor/timers.h"
+#include "op/at_once.h"
 #include "ring/ring.h"
 
 #include <tacet/executor.h>
@@ -43,6 +44,7 @@ struct executor {
     struct tacet_task *signals;      /* taken from the signalled ones and still to be delivered */
     struct ring ring;
     struct timers timers;
+    struct at_once at_once;
     bool running;    /* inside run */
     bool stopping;   /* the present run is to return */
     bool deadlocked; /* because a task cannot go on before it has */

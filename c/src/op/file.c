@@ -1,4 +1,5 @@
 /* File operations: the starts that are not inlined, the suspending forms, and the plain calls. One line each, or two. */
+#include "op/at_once.h"
 #include "op/op.h"
 #include "task/c_task.h"
 
@@ -182,6 +183,9 @@ tacet_result tacet_file_close(struct tacet_task *task, struct tacet_file *file)
 tacet_result tacet_file_read(struct tacet_task *task, const struct tacet_file *file, void *buffer, size_t bytes,
                              uint64_t offset)
 {
+    tacet_result r = at_once_read(task, file, buffer, bytes, offset);
+    if (r != TACET_PENDING)
+        return r;
     struct io_uring_sqe sqe = {0};
     return op_await(task, &sqe, file == NULL ? -EINVAL : tacet_prepare_read(&sqe, file->fd, buffer, bytes, offset));
 }
@@ -189,6 +193,9 @@ tacet_result tacet_file_read(struct tacet_task *task, const struct tacet_file *f
 tacet_result tacet_file_write(struct tacet_task *task, const struct tacet_file *file, const void *buffer, size_t bytes,
                               uint64_t offset)
 {
+    tacet_result r = at_once_write(task, file, buffer, bytes, offset);
+    if (r != TACET_PENDING)
+        return r;
     struct io_uring_sqe sqe = {0};
     return op_await(task, &sqe, file == NULL ? -EINVAL : tacet_prepare_write(&sqe, file->fd, buffer, bytes, offset));
 }

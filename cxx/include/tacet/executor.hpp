@@ -29,6 +29,7 @@ struct executor_options {
     bool accounting = false;
     unsigned setup_flags_forbidden = 0; // IORING_SETUP_* never to be used, for diagnosis
     bool woken_by_eventfd = false;      // by other threads; not by ring messages, for diagnosis
+    bool always_through_ring = false;   // reads and writes are not tried without it first: see tacet/executor.h
 };
 
 namespace detail {
@@ -42,6 +43,7 @@ inline tacet_executor_options core_options(const executor_options& options, char
         .accounting = options.accounting,
         .setup_flags_forbidden = options.setup_flags_forbidden,
         .woken_by_eventfd = options.woken_by_eventfd,
+        .always_through_ring = options.always_through_ring,
         .message = message,
         .message_bytes = bytes,
         .report = nullptr,

@@ -81,13 +81,18 @@ inline std::string location::described() const
 struct read_request : detail::size_value {
     static constexpr unsigned opcode = IORING_OP_READ;
     int fd;
+    unsigned flags; // of the file
     void* buffer;
     std::size_t bytes;
     std::uint64_t offset;
 
-    read_request(int fd_, std::span<std::byte> into, std::uint64_t offset_) noexcept
-        : fd(fd_), buffer(into.data()), bytes(into.size()), offset(offset_)
+    read_request(const tacet_file& file, std::span<std::byte> into, std::uint64_t offset_) noexcept
+        : fd(file.fd), flags(file.flags), buffer(into.data()), bytes(into.size()), offset(offset_)
     {
+    }
+    tacet_result try_at_once(tacet_task* task) const noexcept
+    {
+        return tacet_read_at_once(task, fd, buffer, bytes, offset);
     }
     tacet_result prepare(io_uring_sqe* sqe) const noexcept
     {
@@ -99,13 +104,18 @@ struct read_request : detail::size_value {
 struct write_request : detail::size_value {
     static constexpr unsigned opcode = IORING_OP_WRITE;
     int fd;
+    unsigned flags; // of the file
     const void* buffer;
     std::size_t bytes;
     std::uint64_t offset;
 
-    write_request(int fd_, std::span<const std::byte> from, std::uint64_t offset_) noexcept
-        : fd(fd_), buffer(from.data()), bytes(from.size()), offset(offset_)
+    write_request(const tacet_file& file, std::span<const std::byte> from, std::uint64_t offset_) noexcept
+        : fd(file.fd), flags(file.flags), buffer(from.data()), bytes(from.size()), offset(offset_)
     {
+    }
+    tacet_result try_at_once(tacet_task* task) const noexcept
+    {
+        return tacet_write_at_once(task, fd, buffer, bytes, offset);
     }
     tacet_result prepare(io_uring_sqe* sqe) const noexcept
     {
@@ -287,11 +297,11 @@ public:
     static constexpr std::uint64_t own_position = UINT64_MAX;
     operation<read_request> read(std::span<std::byte> into, std::uint64_t offset = own_position) const noexcept
     {
-        return operation<read_request>(read_request(file_.fd, into, offset));
+        return operation<read_request>(read_request(file_, into, offset));
     }
     operation<write_request> write(std::span<const std::byte> from, std::uint64_t offset = own_position) const noexcept
     {
-        return operation<write_request>(write_request(file_.fd, from, offset));
+        return operation<write_request>(write_request(file_, from, offset));
     }
     operation<readv_request> readv(std::span<const iovec> into, std::uint64_t offset = own_position) const noexcept
     {

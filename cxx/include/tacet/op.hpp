@@ -20,6 +20,7 @@
 #ifndef TACET_OP_HPP
 #define TACET_OP_HPP
 
+#include <tacet/file.h>
 #include <tacet/op.h>
 #include <tacet/task.hpp>
 
@@ -91,6 +92,26 @@ inline void start_and_park(Request& request, tacet_task* task) noexcept
     start_and_park_slow(request, task);
 }
 
+// Whether it may come to its end without the ring: a read, a write.
+template <class Request>
+inline constexpr bool is_tried_at_once = requires(const Request& request, tacet_task* task)
+{
+    request.try_at_once(task);
+};
+
+// Whether it has; the result stands in the task.
+template <class Request>
+inline bool is_done_at_once(const Request& request, tacet_task* task) noexcept
+{
+    if (!tacet_may_try_at_once(tacet_task_executor(task), request.flags))
+        return false;
+    const tacet_result r = request.try_at_once(task);
+    if (r == TACET_PENDING)
+        return false;
+    task->result = r;
+    return true;
+}
+
 template <class Request>
 void note_failure(Request& request, tacet_result r)
 {
@@ -160,11 +181,18 @@ public:
     bool await_ready() const noexcept { return false; }
 
     template <tacet_promise Promise>
-    void await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
+    auto await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
     {
         task_ = awaiting.promise().task;
         task_->context = awaiting.address();
-        detail::start_and_park(request_, task_);
+        if constexpr (detail::is_tried_at_once<Request>) {
+            if (detail::is_done_at_once(request_, task_))
+                return false;
+            detail::start_and_park(request_, task_);
+            return true;
+        } else {
+            detail::start_and_park(request_, task_);
+        }
     }
 
     value_type await_resume() { return detail::value_or_throw(request_, taken()); }

@@ -42,6 +42,7 @@ struct tacet_executor {
     bool accounting;
     bool posted_to;               /* its inbox has been used: it looks there before each runnable of lower levels */
     bool has_moving_stacks;       /* it has had tasks of the copying switcher */
+    bool tries_at_once;           /* reads and writes that may not need the ring */
     struct tacet_list_node tasks; /* all attached ones */
     void *layer;                  /* a layer above may keep here what its tasks have in common */
 };

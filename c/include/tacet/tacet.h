@@ -9,6 +9,7 @@
 #include <tacet/executor.h>
 #include <tacet/file.h>
 #include <tacet/handover.h>
+#include <tacet/multishot.h>
 #include <tacet/op.h>
 #include <tacet/switcher.h>
 #include <tacet/sync.h>

@@ -216,7 +216,7 @@ tacet_result tacet_file_writev(struct tacet_task *task, const struct tacet_file 
 
 tacet_result file_settle(struct tacet_file *file, unsigned opcode, tacet_result r)
 {
-    if (opcode == IORING_OP_OPENAT2 && r >= 0) {
+    if (opcode_opens(opcode) && r >= 0) {
         file->fd = (int)r;
         return 0;
     }

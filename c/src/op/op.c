@@ -132,7 +132,7 @@ void op_cancel_everything(struct executor *executor)
 
 void op_discard(struct tacet_op *op)
 {
-    if (op->request.opcode != IORING_OP_OPENAT2 || op->result < 0)
+    if (!opcode_opens(op->request.opcode) || op->result < 0)
         return;
     close((int)op->result);
     op->result = -ECANCELED;

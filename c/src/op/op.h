@@ -20,6 +20,12 @@ static inline struct tacet_op *op_of_request(struct tacet_request *request)
 /* Of an op in flight. */
 struct executor *executor_of_op(const struct tacet_op *op);
 
+/* Whether the result of an operation is a descriptor. */
+static inline bool opcode_opens(unsigned opcode)
+{
+    return opcode == IORING_OP_OPENAT2 || opcode == IORING_OP_ACCEPT || opcode == IORING_OP_SOCKET;
+}
+
 static inline struct tacet_task *task_of_request(struct tacet_request *request)
 {
     return TACET_CONTAINER_OF(request, struct tacet_task, request);

@@ -4,6 +4,7 @@
  */
 #include "ring/completion.h"
 
+#include "op/multishot.h"
 #include "op/op.h"
 #include "task/c_task.h"
 #include "task/deadline.h"
@@ -80,7 +81,7 @@ static void deliver_to_task(struct tacet_task *task, tacet_result result)
 {
     struct tacet_request *request = &task->request;
     request->state = TACET_OP_IDLE;
-    if (request->opcode == IORING_OP_OPENAT2) { /* until the task has taken it */
+    if (opcode_opens(request->opcode)) { /* until the task has taken it */
         request->closes = (int32_t)result;
         if (result < 0)
             request->attention &= (uint8_t)~TACET_OP_DESCRIPTOR;
@@ -152,7 +153,11 @@ void completion_terminal(struct executor *executor, struct tacet_request *reques
 static void cancel_ended(struct executor *executor, struct tacet_request *request)
 {
     request->attention &= (uint8_t)~TACET_OP_CANCEL_IN_FLIGHT;
-    if (request->attention & TACET_OP_TERMINAL_SEEN)
+    if (!(request->attention & TACET_OP_TERMINAL_SEEN))
+        return;
+    if (request->tag == TACET_TAG_MULTISHOT)
+        multishot_ended(request);
+    else
         deliver(executor, request, *kept_result(request));
 }
 
@@ -173,11 +178,26 @@ static TACET_COLD void note_wake(struct ring *ring, const struct io_uring_cqe *c
     ring->ops->woken(ring, cqe);
 }
 
-static TACET_NOINLINE void dispatch(struct executor *executor, uint64_t user_data, int32_t result)
+/* A zero-copy send ends when the kernel gives the buffer back, which a second completion says; the first has the result. */
+static void one_of_several(struct executor *executor, struct tacet_request *request, int32_t result, uint32_t flags)
+{
+    if (flags & IORING_CQE_F_MORE) {
+        executor->ring.completed--; /* the terminal one counts */
+        *kept_result(request) = result;
+    } else {
+        completion_terminal(executor, request, flags & IORING_CQE_F_NOTIF ? *kept_result(request) : result);
+    }
+}
+
+static TACET_NOINLINE void dispatch(struct executor *executor, uint64_t user_data, int32_t result, uint32_t flags)
 {
     unsigned tag = user_data & TACET_TAG_MASK;
-    if (tag <= TACET_TAG_GROUP)
+    if (tag <= TACET_TAG_GROUP && request_of(user_data)->attention & TACET_OP_BY_FLAGS)
+        one_of_several(executor, request_of(user_data), result, flags);
+    else if (tag <= TACET_TAG_GROUP)
         completion_terminal(executor, request_of(user_data), result);
+    else if (tag == TACET_TAG_MULTISHOT)
+        multishot_completed(executor, request_of(user_data), result, flags);
     else if (tag == TACET_TAG_CANCEL)
         cancel_ended(executor, request_of(user_data));
     else if (tag == TACET_TAG_DETACHED && result == -ECANCELED)
@@ -189,7 +209,7 @@ static void dispatch_cqe(struct executor *executor, const struct io_uring_cqe *c
     if ((cqe->user_data & TACET_TAG_MASK) == TACET_TAG_WAKE)
         note_wake(&executor->ring, cqe);
     else
-        dispatch(executor, cqe->user_data, cqe->res);
+        dispatch(executor, cqe->user_data, cqe->res, cqe->flags);
 }
 
 /* The short way, for what is nearly always the case: what a task awaits, or an op with a callback. */
@@ -250,7 +270,7 @@ void completion_fail_queued(struct executor *executor, tacet_result result)
             continue;
         }
         bool closes = sqe->opcode == IORING_OP_CLOSE;
-        dispatch(executor, sqe->user_data, closes ? close_now(sqe->fd) : (int32_t)result);
+        dispatch(executor, sqe->user_data, closes ? close_now(sqe->fd) : (int32_t)result, 0);
     }
     ring_taken(&executor->ring, 0);
 }

@@ -435,7 +435,7 @@ void tacet_task_exit(struct tacet_task *task, tacet_result result)
 /* An open that has completed, whose task will not be resumed to take the descriptor. */
 static void discard_awaited(struct tacet_task *task)
 {
-    if (task->request.attention & TACET_OP_DESCRIPTOR && task->request.opcode == IORING_OP_OPENAT2 &&
+    if (task->request.attention & TACET_OP_DESCRIPTOR && opcode_opens(task->request.opcode) &&
         task->request.state == TACET_OP_IDLE)
         close(task->request.closes);
     task->request.attention = 0;

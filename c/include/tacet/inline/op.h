@@ -31,13 +31,14 @@ enum tacet_op_state {
 
 /* The low bits of user_data: to whom a completion belongs. */
 enum tacet_tag {
-    TACET_TAG_AWAIT,    /* a task's own request */
-    TACET_TAG_TASK,     /* an op of a task */
-    TACET_TAG_CALLBACK, /* an op whose completion is a callback */
-    TACET_TAG_GROUP,    /* an op of a group, which wakes its task when its last one has completed */
-    TACET_TAG_CANCEL,   /* the request to cancel the op */
-    TACET_TAG_DETACHED, /* no op: a close nobody waits for; above the tag, the descriptor */
-    TACET_TAG_WAKE,     /* no op: a request of the executor's own */
+    TACET_TAG_AWAIT,     /* a task's own request */
+    TACET_TAG_TASK,      /* an op of a task */
+    TACET_TAG_CALLBACK,  /* an op whose completion is a callback */
+    TACET_TAG_GROUP,     /* an op of a group, which wakes its task when its last one has completed */
+    TACET_TAG_CANCEL,    /* the request to cancel the op */
+    TACET_TAG_DETACHED,  /* no op: a close nobody waits for; above the tag, the descriptor */
+    TACET_TAG_WAKE,      /* no op: a request of the executor's own */
+    TACET_TAG_MULTISHOT, /* a request with many completions: see tacet/multishot.h */
     TACET_TAG_MASK = 7,
 };
 
@@ -79,6 +80,7 @@ enum tacet_op_attention {
     TACET_OP_FOR_FILE = 16,        /* a task's own: its end means something for the task's `file` */
     TACET_OP_HAS_DEADLINE = 32,    /* an op's: see tacet_op_set_deadline() */
     TACET_OP_CANCEL_ASKED = 64,    /* it may not have ended of itself */
+    TACET_OP_BY_FLAGS = 128,       /* the flags of its completions say which is its end, or name a buffer */
 };
 
 /* The slow way to room: submits, collects, backs off. 0, or one of the refusals of op.h. */
@@ -128,6 +130,23 @@ static inline tacet_result tacet_op_begin(struct tacet_executor *executor, unsig
     return 0;
 }
 
+/* What is not to be overlooked in the completions of an operation. */
+static inline uint8_t tacet_opcode_attention(unsigned opcode)
+{
+    switch (opcode) {
+    case IORING_OP_OPENAT2:
+    case IORING_OP_CLOSE:
+    case IORING_OP_ACCEPT:
+    case IORING_OP_SOCKET:
+        return TACET_OP_DESCRIPTOR;
+    case IORING_OP_SEND_ZC:
+    case IORING_OP_SENDMSG_ZC:
+        return TACET_OP_BY_FLAGS;
+    default:
+        return 0;
+    }
+}
+
 static inline void tacet_request_commit(struct tacet_executor *executor, struct tacet_request *request,
                                         enum tacet_tag tag, unsigned opcode, struct io_uring_sqe *sqe)
 {
@@ -136,7 +155,7 @@ static inline void tacet_request_commit(struct tacet_executor *executor, struct 
     request->state = TACET_OP_IN_FLIGHT;
     request->tag = (uint8_t)tag;
     request->opcode = (uint8_t)opcode;
-    request->attention = opcode == IORING_OP_OPENAT2 || opcode == IORING_OP_CLOSE ? TACET_OP_DESCRIPTOR : 0;
+    request->attention = tacet_opcode_attention(opcode);
     if (opcode == IORING_OP_CLOSE)
         request->closes = sqe->fd;
 }

@@ -28,6 +28,21 @@ struct tacet_executor_options {
      * for the file; what it cannot do goes through the ring. After 64 in a row the other tasks have their turn. Not so here:
      */
     bool always_through_ring;
+
+    /*
+     * Limits to what the kernel has at a time; 0: none. Further operations wait here, and follow by the I/O priority of their
+     * tasks (callbacks: by their own). So a flood of low ones does not stand in the way of a high one. Limited are reads and
+     * writes of regular files (data), and what takes a kernel's worker thread each: syncs, allocate, truncate, stat, advice,
+     * changes of directories, extended attributes, opens that make a file (worker). Never what may wait for ever, such as reads of pipes and
+     * sockets, nor chains. An operation that finds no memory to wait in ends with -ENOMEM.
+     */
+    unsigned ops_max; /* data and worker together */
+    unsigned data_ops_max;
+    unsigned worker_ops_max;
+
+    /* Writes to a regular file, by whichever descriptor, are done in the order of their start: each begins when the one before
+     * it has ended. Not those through registered descriptors, nor chains. */
+    bool ordered_writes;
     char *message; /* where create explains a failure, may be NULL */
     size_t message_bytes;
 
@@ -100,6 +115,7 @@ struct tacet_executor_stats {
     uint64_t submitted;           /* operations given to the kernel */
     uint64_t completed;           /* completions taken from it */
     uint64_t in_flight;           /* operations with the kernel, or queued for it */
+    uint64_t waiting;             /* operations that wait for a limit, or for the write before them */
     uint64_t cq_overflows;        /* times that the kernel held completions back for want of room */
     uint64_t submissions_refused; /* times that it had no memory for them (EAGAIN, EBUSY) */
     uint64_t timers;              /* sleeping ops, and deadlines */

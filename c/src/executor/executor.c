@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "executor/signals.h"
 #include "op/op.h"
+#include "ring/admission.h"
 #include "ring/completion.h"
 #include "ring/message.h"
 #include "switcher/thread.h"
@@ -88,14 +89,17 @@ static tacet_result open_executor(struct executor *executor, const struct tacet_
         message_set(options, "no memory for %u timers", options->timers_reserved);
         return r;
     }
+    r = admission_create(&executor->admission, options);
+    if (r < 0) {
+        message_set(options, "no memory for the executor's limits");
+        goto finish_timers;
+    }
     executor->ring.ops = options->ring_entries > 0 ? &uring_ops : &no_ring_ops;
     executor->ring.sq = &executor->shared.sq;
     executor->ring.sleep_word = (uint32_t *)(void *)&executor->inbox.newest;
     r = executor->ring.ops->init(&executor->ring, options);
-    if (r < 0) {
-        timers_finish(&executor->timers);
-        return r;
-    }
+    if (r < 0)
+        goto destroy_admission;
     snprintf(executor->config, sizeof executor->config, "tacet %s %s accounting=%s", TACET_VERSION,
              executor->ring.description, options->accounting ? "on" : "off");
     executor->owner = &executor_thread_identity;
@@ -107,6 +111,12 @@ static tacet_result open_executor(struct executor *executor, const struct tacet_
     executor->next_here = living;
     living = executor;
     return 0;
+
+destroy_admission:
+    admission_destroy(executor->admission);
+finish_timers:
+    timers_finish(&executor->timers);
+    return r;
 }
 
 tacet_result tacet_executor_create(struct tacet_executor **executor, const struct tacet_executor_options *options)
@@ -184,9 +194,20 @@ static void cancel_timers(struct executor *executor)
         request_cancel(executor, executor->timers.slots[0].request);
 }
 
+/* What the kernel has not got yet it does not get any more. */
+static void cancel_waiting(struct executor *executor)
+{
+    struct tacet_submission_queue *sq = &executor->shared.sq;
+    admission_sift(executor);
+    admission_cancel_all(executor);
+    sq->limit = sq->tail;
+}
+
 /* Waits for the terminal completion of whatever is in flight, having asked for all of it to end. */
 static void drain(struct executor *executor)
 {
+    if (executor->admission != NULL)
+        cancel_waiting(executor);
     op_cancel_everything(executor);
     cancel_timers(executor);
     run_callbacks(executor);
@@ -250,6 +271,7 @@ tacet_result tacet_executor_destroy(struct tacet_executor *shared)
     executor_await_wakers(executor);
     executor->ring.ops->finish(&executor->ring);
     timers_finish(&executor->timers);
+    admission_destroy(executor->admission);
     forget_living(executor);
     munmap(executor, mapped_bytes());
     return 0;
@@ -301,6 +323,7 @@ tacet_result tacet_executor_get_stats(const struct tacet_executor *shared, struc
         .cq_overflows = executor->ring.cq_overflows,
         .submissions_refused = executor->ring.refused,
         .timers = executor->timers.count,
+        .waiting = admission_waiting(executor->admission),
         .at_once_tried = executor->at_once.tried,
         .at_once_done = executor->at_once.done,
         .attached = attached,

@@ -43,6 +43,7 @@ struct executor {
     struct tacet_runnable *arrivals; /* taken from the inbox and still to be accepted, by `next` */
     struct tacet_task *signals;      /* taken from the signalled ones and still to be delivered */
     struct ring ring;
+    struct admission *admission; /* or NULL: every operation goes to the ring as it comes */
     struct timers timers;
     struct at_once at_once;
     bool running;    /* inside run */

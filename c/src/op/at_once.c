@@ -2,6 +2,7 @@
 #include "op/at_once.h"
 
 #include "executor/executor.h"
+#include "ring/admission.h"
 #include "switcher/switcher.h"
 #include "task/c_task.h"
 
@@ -63,6 +64,8 @@ tacet_result tacet_read_at_once(struct tacet_task *task, int fd, void *buffer, s
 tacet_result tacet_write_at_once(struct tacet_task *task, int fd, const void *buffer, size_t bytes, uint64_t offset)
 {
     const struct iovec vector = {(void *)buffer, bytes};
+    if (admission_orders_writes(executor_of(tacet_task_executor(task))->admission))
+        return TACET_PENDING; /* others may be on their way to the file */
     return try_at_once(task, pwritev2, fd, &vector, offset);
 }
 

@@ -7,6 +7,7 @@
 #include "op/op.h"
 
 #include "executor/timers.h"
+#include "ring/admission.h"
 #include "ring/completion.h"
 #include "task/c_task.h"
 #include "task/deadline.h"
@@ -100,6 +101,10 @@ tacet_result request_cancel(struct executor *executor, struct tacet_request *req
     }
     if (request->opcode == IORING_OP_TIMEOUT) {
         timers_remove(&executor->timers, request);
+        completion_terminal(executor, request, -ECANCELED);
+        return 0;
+    }
+    if (request->attention & TACET_OP_LIMITED && admission_take_out(executor, request)) {
         completion_terminal(executor, request, -ECANCELED);
         return 0;
     }

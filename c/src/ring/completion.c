@@ -6,6 +6,7 @@
 
 #include "op/multishot.h"
 #include "op/op.h"
+#include "ring/admission.h"
 #include "task/c_task.h"
 #include "task/deadline.h"
 
@@ -118,7 +119,9 @@ static void deliver_op(struct tacet_executor *executor, struct tacet_op *op)
 /* The operation has ended, and so has its cancel, if there was one. */
 static void deliver(struct executor *executor, struct tacet_request *request, tacet_result result)
 {
-    if (request->attention & TACET_OP_HAS_DEADLINE)
+    if (request->attention & TACET_OP_LIMITED)
+        admission_note_end(executor, request);
+    if (request->attention & TACET_OP_HAS_DEADLINE && request->tag != TACET_TAG_AWAIT)
         result = deadline_end_of_op(executor, op_of_request(request), result);
     if (request->attention & TACET_OP_DESCRIPTOR && executor->closing)
         result = keep_descriptor(request, result);
@@ -256,6 +259,8 @@ void completion_collect(struct executor *executor)
     } while (++head != tail);
     /* release: the kernel may overwrite the entries once it sees the head */
     __atomic_store_n(ring->cq_head, head, __ATOMIC_RELEASE);
+    if (TACET_UNLIKELY(executor->admission != NULL))
+        admission_pass(executor);
 }
 
 void completion_fail_queued(struct executor *executor, tacet_result result)
@@ -273,4 +278,6 @@ void completion_fail_queued(struct executor *executor, tacet_result result)
         dispatch(executor, sqe->user_data, closes ? close_now(sqe->fd) : (int32_t)result, 0);
     }
     ring_taken(&executor->ring, 0);
+    if (executor->admission != NULL)
+        admission_forget_queued(executor);
 }

@@ -30,6 +30,10 @@ struct executor_options {
     unsigned setup_flags_forbidden = 0; // IORING_SETUP_* never to be used, for diagnosis
     bool woken_by_eventfd = false;      // by other threads; not by ring messages, for diagnosis
     bool always_through_ring = false;   // reads and writes are not tried without it first: see tacet/executor.h
+
+    // What the kernel has at a time; others wait, by I/O priority; 0: no limit. See tacet/executor.h.
+    unsigned ops_max = 0, data_ops_max = 0, worker_ops_max = 0;
+    bool ordered_writes = false; // writes reach a regular file in the order of their start
 };
 
 namespace detail {
@@ -44,6 +48,10 @@ inline tacet_executor_options core_options(const executor_options& options, char
         .setup_flags_forbidden = options.setup_flags_forbidden,
         .woken_by_eventfd = options.woken_by_eventfd,
         .always_through_ring = options.always_through_ring,
+        .ops_max = options.ops_max,
+        .data_ops_max = options.data_ops_max,
+        .worker_ops_max = options.worker_ops_max,
+        .ordered_writes = options.ordered_writes,
         .message = message,
         .message_bytes = bytes,
         .report = nullptr,

@@ -77,8 +77,9 @@ enum tacet_op_attention {
     TACET_OP_TERMINAL_SEEN = 2,    /* the op's own has come */
     TACET_OP_ACCOUNTED = 4,        /* its times are kept */
     TACET_OP_DESCRIPTOR = 8,       /* it opens or closes one, which is not to be lost */
-    TACET_OP_FOR_FILE = 16,        /* a task's own: its end means something for the task's `file` */
-    TACET_OP_HAS_DEADLINE = 32,    /* an op's: see tacet_op_set_deadline() */
+    TACET_OP_FOR_FILE = 16,        /* of a task's own: its end means something for the task's `file` */
+    TACET_OP_HAS_DEADLINE = 16,    /* of an op: see tacet_op_set_deadline() */
+    TACET_OP_LIMITED = 32,         /* it counts among those that the executor's options limit */
     TACET_OP_CANCEL_ASKED = 64,    /* it may not have ended of itself */
     TACET_OP_BY_FLAGS = 128,       /* the flags of its completions say which is its end, or name a buffer */
 };

@@ -80,6 +80,7 @@ struct tacet_wait_hook {
 struct tacet_request {
     union {
         uint32_t timer_slot; /* of a sleep in flight: its place in the heap */
+        uint32_t place;      /* with TACET_OP_LIMITED: see ring/admission.c */
         int32_t closes;      /* of a close: the descriptor */
     };
     uint8_t state;

@@ -1,0 +1,496 @@
+/* See admission.h. */
+#include "ring/admission.h"
+
+#include "op/op.h"
+#include "ring/completion.h"
+
+#include <linux/ioprio.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum kind {
+    NOT_LIMITED,
+    DATA,   /* reads and writes of regular files */
+    WORKER, /* what one of the kernel's worker threads does */
+    KIND_COUNT,
+};
+
+static const uint8_t kinds[256] = {
+    [IORING_OP_READ] = DATA,
+    [IORING_OP_WRITE] = DATA,
+    [IORING_OP_READV] = DATA,
+    [IORING_OP_WRITEV] = DATA,
+    [IORING_OP_READ_FIXED] = DATA,
+    [IORING_OP_WRITE_FIXED] = DATA,
+    [IORING_OP_FSYNC] = WORKER,
+    [IORING_OP_FALLOCATE] = WORKER,
+    [IORING_OP_STATX] = WORKER,
+    [IORING_OP_FADVISE] = WORKER,
+    [IORING_OP_MADVISE] = WORKER,
+    [IORING_OP_OPENAT2] = WORKER,
+    [IORING_OP_SYNC_FILE_RANGE] = WORKER,
+    [IORING_OP_RENAMEAT] = WORKER,
+    [IORING_OP_UNLINKAT] = WORKER,
+    [IORING_OP_MKDIRAT] = WORKER,
+    [IORING_OP_SYMLINKAT] = WORKER,
+    [IORING_OP_LINKAT] = WORKER,
+    [IORING_OP_FSETXATTR] = WORKER,
+    [IORING_OP_SETXATTR] = WORKER,
+    [IORING_OP_FGETXATTR] = WORKER,
+    [IORING_OP_GETXATTR] = WORKER,
+    [TACET_OPCODE_FTRUNCATE] = WORKER,
+};
+
+#define NONE UINT32_MAX
+#define HAS_FILE 0x80000000u /* in the place of a request that passed: the rest is its file's index */
+
+struct fifo {
+    uint32_t first, last; /* entries' indices, or NONE */
+};
+
+/* One that waits. */
+struct entry {
+    struct io_uring_sqe sqe;
+    uint32_t next, prev; /* in its fifo; next: in the list of free ones */
+    uint32_t file;       /* whose turn it has, or waits for; NONE: it is not ordered */
+    uint8_t level;
+    bool has_turn; /* it waits for room only, in the fifo of its kind and level; else in its file's */
+};
+
+/* A file with ordered writes: one has the turn, the others wait for it. */
+struct ordered_file {
+    dev_t dev;
+    ino_t ino;
+    struct fifo waiting;
+    uint32_t next; /* in its bucket; in the list of free ones */
+    bool busy;     /* somebody has the turn */
+};
+
+#define BUCKETS 64u
+
+struct admission {
+    uint32_t in_flight[KIND_COUNT], max[KIND_COUNT]; /* of NOT_LIMITED: of all together */
+    struct fifo waiting[KIND_COUNT][TACET_PRIORITY_COUNT];
+    uint64_t waiting_count;
+    uint32_t sifted; /* as the submission queue's tail: what stands before has been looked at */
+    bool orders_writes;
+
+    struct entry *entries;
+    uint32_t entry_count, free_entry;
+    struct ordered_file *files;
+    uint32_t file_count, free_file;
+    uint32_t buckets[BUCKETS];
+};
+
+/* ---- Making it ---- */
+
+static const struct fifo empty = {NONE, NONE};
+
+static uint32_t limit_of(unsigned max)
+{
+    return max != 0 ? max : UINT32_MAX;
+}
+
+tacet_result admission_create(struct admission **admission, const struct tacet_executor_options *options)
+{
+    *admission = NULL;
+    if (options->ops_max == 0 && options->data_ops_max == 0 && options->worker_ops_max == 0 && !options->ordered_writes)
+        return 0;
+    struct admission *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return -ENOMEM;
+    made->max[NOT_LIMITED] = limit_of(options->ops_max);
+    made->max[DATA] = limit_of(options->data_ops_max);
+    made->max[WORKER] = limit_of(options->worker_ops_max);
+    made->orders_writes = options->ordered_writes;
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++)
+        for (unsigned level = 0; level < TACET_PRIORITY_COUNT; level++)
+            made->waiting[kind][level] = empty;
+    made->free_entry = made->free_file = NONE;
+    for (unsigned i = 0; i < BUCKETS; i++)
+        made->buckets[i] = NONE;
+    *admission = made;
+    return 0;
+}
+
+void admission_destroy(struct admission *admission)
+{
+    if (admission == NULL)
+        return;
+    free(admission->entries);
+    free(admission->files);
+    free(admission);
+}
+
+bool admission_orders_writes(const struct admission *admission)
+{
+    return admission != NULL && admission->orders_writes;
+}
+
+uint64_t admission_waiting(const struct admission *admission)
+{
+    return admission != NULL ? admission->waiting_count : 0;
+}
+
+/* ---- Entries and their fifos ---- */
+
+static void push(struct admission *admission, struct fifo *fifo, uint32_t index)
+{
+    admission->entries[index].next = NONE;
+    admission->entries[index].prev = fifo->last;
+    if (fifo->last != NONE)
+        admission->entries[fifo->last].next = index;
+    else
+        fifo->first = index;
+    fifo->last = index;
+}
+
+static void take(struct admission *admission, struct fifo *fifo, uint32_t index)
+{
+    const struct entry *entry = &admission->entries[index];
+    *(entry->prev != NONE ? &admission->entries[entry->prev].next : &fifo->first) = entry->next;
+    *(entry->next != NONE ? &admission->entries[entry->next].prev : &fifo->last) = entry->prev;
+}
+
+/* The doubled array, or NULL. */
+static void *grown(void *array, uint32_t *count, size_t bytes)
+{
+    uint32_t more = *count > 0 ? 2 * *count : 16;
+    void *larger = more < HAS_FILE ? realloc(array, more * bytes) : NULL;
+    if (larger != NULL)
+        *count = more;
+    return larger;
+}
+
+static uint32_t take_entry(struct admission *admission)
+{
+    if (admission->free_entry == NONE) {
+        uint32_t first = admission->entry_count;
+        struct entry *entries = grown(admission->entries, &admission->entry_count, sizeof *entries);
+        if (entries == NULL)
+            return NONE;
+        admission->entries = entries;
+        for (uint32_t i = first; i < admission->entry_count; i++)
+            entries[i].next = i + 1 < admission->entry_count ? i + 1 : NONE;
+        admission->free_entry = first;
+    }
+    uint32_t index = admission->free_entry;
+    admission->free_entry = admission->entries[index].next;
+    admission->waiting_count++;
+    return index;
+}
+
+static void give_entry(struct admission *admission, uint32_t index)
+{
+    admission->entries[index].next = admission->free_entry;
+    admission->free_entry = index;
+    admission->waiting_count--;
+}
+
+/* ---- Files with ordered writes ---- */
+
+static uint32_t *bucket_of(struct admission *admission, dev_t dev, ino_t ino)
+{
+    return &admission->buckets[(ino ^ dev) % BUCKETS];
+}
+
+static uint32_t make_file(struct admission *admission, const struct stat *status)
+{
+    if (admission->free_file == NONE) {
+        uint32_t first = admission->file_count;
+        struct ordered_file *files = grown(admission->files, &admission->file_count, sizeof *files);
+        if (files == NULL)
+            return NONE;
+        admission->files = files;
+        for (uint32_t i = first; i < admission->file_count; i++)
+            files[i] = (struct ordered_file){.next = i + 1 < admission->file_count ? i + 1 : NONE};
+        admission->free_file = first;
+    }
+    uint32_t index = admission->free_file, *bucket = bucket_of(admission, status->st_dev, status->st_ino);
+    admission->free_file = admission->files[index].next;
+    admission->files[index] = (struct ordered_file){status->st_dev, status->st_ino, empty, *bucket, false};
+    *bucket = index;
+    return index;
+}
+
+/* NONE: no memory. */
+static uint32_t file_of(struct admission *admission, const struct stat *status)
+{
+    uint32_t index = *bucket_of(admission, status->st_dev, status->st_ino);
+    while (index != NONE &&
+           (admission->files[index].dev != status->st_dev || admission->files[index].ino != status->st_ino))
+        index = admission->files[index].next;
+    return index != NONE ? index : make_file(admission, status);
+}
+
+static void forget_file(struct admission *admission, uint32_t index)
+{
+    struct ordered_file *file = &admission->files[index];
+    uint32_t *link = bucket_of(admission, file->dev, file->ino);
+    while (*link != index)
+        link = &admission->files[*link].next;
+    *link = file->next;
+    file->next = admission->free_file;
+    admission->free_file = index;
+}
+
+static struct fifo *fifo_of(struct admission *admission, const struct entry *entry)
+{
+    return entry->has_turn ? &admission->waiting[kinds[entry->sqe.opcode]][entry->level]
+                           : &admission->files[entry->file].waiting;
+}
+
+/* The write that had the turn has ended, or will not begin. */
+static void next_turn(struct admission *admission, uint32_t index)
+{
+    struct ordered_file *file = &admission->files[index];
+    uint32_t next = file->waiting.first;
+    file->busy = next != NONE;
+    if (next == NONE) {
+        forget_file(admission, index);
+        return;
+    }
+    take(admission, &file->waiting, next);
+    admission->entries[next].has_turn = true;
+    push(admission, fifo_of(admission, &admission->entries[next]), next);
+}
+
+/* ---- What is limited ---- */
+
+static struct tacet_request *request_of(const struct io_uring_sqe *sqe)
+{
+    return (struct tacet_request *)(uintptr_t)(sqe->user_data & ~(uint64_t)TACET_TAG_MASK);
+}
+
+static unsigned level_of_ioprio(uint16_t ioprio)
+{
+    if (ioprio == 0)
+        return TACET_PRIORITY_NORMAL;
+    return IOPRIO_PRIO_DATA(ioprio) == 0 ? TACET_PRIORITY_HIGH : TACET_PRIORITY_LOW;
+}
+
+/* The I/O priority of the task, the CPU priority of a callback, which has no other. */
+static unsigned level_of(const struct tacet_request *request)
+{
+    const struct tacet_op *op = TACET_CONTAINER_OF(request, struct tacet_op, request);
+    switch (request->tag) {
+    case TACET_TAG_AWAIT:
+        return level_of_ioprio(TACET_CONTAINER_OF(request, struct tacet_task, request)->ioprio);
+    case TACET_TAG_TASK:
+        return level_of_ioprio(op->owner.task->ioprio);
+    case TACET_TAG_GROUP:
+        return level_of_ioprio(op->owner.group->task->ioprio);
+    default:
+        return op->priority;
+    }
+}
+
+/* An open that ends of itself: not that of a fifo that is there already. */
+static bool makes_a_file(const struct io_uring_sqe *sqe)
+{
+    const struct open_how *how = (const struct open_how *)(uintptr_t)sqe->off;
+    return (how->flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) || (how->flags & O_TMPFILE) == O_TMPFILE;
+}
+
+static bool is_write(unsigned opcode)
+{
+    return opcode == IORING_OP_WRITE || opcode == IORING_OP_WRITEV || opcode == IORING_OP_WRITE_FIXED;
+}
+
+/* Its kind, and the status of the file where it is DATA. */
+static enum kind kind_of(const struct io_uring_sqe *sqe, struct stat *status)
+{
+    enum kind kind = (enum kind)kinds[sqe->opcode];
+    if ((sqe->user_data & TACET_TAG_MASK) > TACET_TAG_GROUP || sqe->flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK))
+        return NOT_LIMITED;
+    if (sqe->opcode == IORING_OP_OPENAT2)
+        return makes_a_file(sqe) ? WORKER : NOT_LIMITED;
+    if (kind != DATA)
+        return kind;
+    bool is_regular = !(sqe->flags & IOSQE_FIXED_FILE) && fstat(sqe->fd, status) == 0 && S_ISREG(status->st_mode);
+    return is_regular ? DATA : NOT_LIMITED;
+}
+
+static bool has_room(const struct admission *admission, enum kind kind)
+{
+    return admission->in_flight[kind] < admission->max[kind] &&
+           admission->in_flight[NOT_LIMITED] < admission->max[NOT_LIMITED];
+}
+
+static bool is_first(const struct admission *admission, enum kind kind, unsigned level)
+{
+    for (unsigned l = 0; l <= level; l++)
+        if (admission->waiting[kind][l].first != NONE)
+            return false;
+    return true;
+}
+
+/* ---- Passing and waiting ---- */
+
+static void count(struct admission *admission, struct tacet_request *request, enum kind kind, uint32_t file)
+{
+    admission->in_flight[kind]++;
+    admission->in_flight[NOT_LIMITED]++;
+    request->place = file != NONE ? HAS_FILE | file : NONE;
+}
+
+/* false: no memory. */
+static bool wait_in_line(struct admission *admission, struct tacet_request *request, const struct io_uring_sqe *sqe,
+                         uint32_t file, bool has_turn)
+{
+    uint32_t index = take_entry(admission);
+    if (index == NONE)
+        return false;
+    struct entry *entry = &admission->entries[index];
+    *entry = (struct entry){.sqe = *sqe, .file = file, .level = (uint8_t)level_of(request), .has_turn = has_turn};
+    push(admission, fifo_of(admission, entry), index);
+    request->place = index;
+    return true;
+}
+
+/* Whether the limited request goes on to the kernel. If not it waits, or has ended. */
+static bool admit(struct executor *executor, const struct io_uring_sqe *sqe, enum kind kind, uint32_t file)
+{
+    struct admission *admission = executor->admission;
+    struct tacet_request *request = request_of(sqe);
+    bool has_turn = file == NONE || !admission->files[file].busy;
+    if (has_turn && file != NONE)
+        admission->files[file].busy = true;
+    if (has_turn && has_room(admission, kind) && is_first(admission, kind, level_of(request))) {
+        request->attention |= TACET_OP_LIMITED;
+        count(admission, request, kind, file);
+        return true;
+    }
+    bool cancelled = request->attention & TACET_OP_CANCEL_ASKED; /* the kernel would not find it */
+    if (!cancelled && wait_in_line(admission, request, sqe, file, has_turn)) {
+        request->attention |= TACET_OP_LIMITED;
+        return false;
+    }
+    if (has_turn && file != NONE)
+        next_turn(admission, file);
+    completion_terminal(executor, request, cancelled ? -ECANCELED : -ENOMEM);
+    return false;
+}
+
+static bool sift_one(struct executor *executor, const struct io_uring_sqe *sqe)
+{
+    struct admission *admission = executor->admission;
+    struct stat status;
+    enum kind kind = kind_of(sqe, &status);
+    if (kind == NOT_LIMITED || request_of(sqe)->attention & TACET_OP_LIMITED)
+        return true;
+    uint32_t file = NONE;
+    if (kind == DATA && admission->orders_writes && is_write(sqe->opcode)) {
+        file = file_of(admission, &status);
+        if (file == NONE) {
+            completion_terminal(executor, request_of(sqe), -ENOMEM);
+            return false;
+        }
+    }
+    return admit(executor, sqe, kind, file);
+}
+
+void admission_sift(struct executor *executor)
+{
+    struct admission *admission = executor->admission;
+    struct tacet_submission_queue *sq = &executor->shared.sq;
+    uint32_t kept = admission->sifted, end = sq->tail;
+    bool in_chain = false;
+    for (uint32_t i = kept; i != end; i++) {
+        const struct io_uring_sqe *sqe = &sq->sqes[i & sq->mask];
+        bool ends_chain = in_chain;
+        in_chain = sqe->flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
+        if (!in_chain && !ends_chain && !sift_one(executor, sqe))
+            continue;
+        if (kept != i)
+            sq->sqes[kept & sq->mask] = *sqe;
+        kept++;
+    }
+    sq->tail = kept;
+    admission_pass(executor);
+    admission->sifted = sq->tail;
+}
+
+void admission_forget_queued(struct executor *executor)
+{
+    executor->admission->sifted = executor->shared.sq.tail;
+}
+
+static void pass_one(struct executor *executor, struct fifo *fifo, enum kind kind)
+{
+    struct admission *admission = executor->admission;
+    struct tacet_submission_queue *sq = &executor->shared.sq;
+    uint32_t index = fifo->first;
+    const struct entry *entry = &admission->entries[index];
+    sq->sqes[sq->tail & sq->mask] = entry->sqe;
+    sq->tail++;
+    count(admission, request_of(&entry->sqe), kind, entry->file);
+    take(admission, fifo, index);
+    give_entry(admission, index);
+}
+
+/* The highest level first, whatever the kind. */
+static bool pass_next(struct executor *executor)
+{
+    struct admission *admission = executor->admission;
+    for (unsigned level = 0; level < TACET_PRIORITY_COUNT; level++) {
+        for (enum kind kind = DATA; kind < KIND_COUNT; kind++) {
+            struct fifo *fifo = &admission->waiting[kind][level];
+            if (fifo->first != NONE && has_room(admission, kind)) {
+                pass_one(executor, fifo, kind);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void admission_pass(struct executor *executor)
+{
+    const struct tacet_submission_queue *sq = &executor->shared.sq;
+    while (executor->admission->waiting_count > 0 && sq->tail != sq->limit && pass_next(executor))
+        continue;
+}
+
+void admission_note_end(struct executor *executor, struct tacet_request *request)
+{
+    struct admission *admission = executor->admission;
+    admission->in_flight[kinds[request->opcode]]--;
+    admission->in_flight[NOT_LIMITED]--;
+    request->attention &= (uint8_t)~TACET_OP_LIMITED;
+    if (request->place != NONE)
+        next_turn(admission, request->place & ~HAS_FILE);
+}
+
+bool admission_take_out(struct executor *executor, struct tacet_request *request)
+{
+    struct admission *admission = executor->admission;
+    uint32_t index = request->place;
+    if (index & HAS_FILE) /* or NONE */
+        return false;
+    const struct entry entry = admission->entries[index];
+    take(admission, fifo_of(admission, &entry), index);
+    give_entry(admission, index);
+    request->attention &= (uint8_t)~TACET_OP_LIMITED;
+    if (entry.file != NONE && entry.has_turn)
+        next_turn(admission, entry.file);
+    return true;
+}
+
+static void cancel_fifo(struct executor *executor, struct fifo *fifo)
+{
+    while (fifo->first != NONE)
+        request_cancel(executor, request_of(&executor->admission->entries[fifo->first].sqe));
+}
+
+void admission_cancel_all(struct executor *executor)
+{
+    struct admission *admission = executor->admission;
+    for (uint32_t i = 0; i < admission->file_count; i++)
+        if (admission->files[i].busy)
+            cancel_fifo(executor, &admission->files[i].waiting);
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++)
+        for (unsigned level = 0; level < TACET_PRIORITY_COUNT; level++)
+            cancel_fifo(executor, &admission->waiting[kind][level]);
+}

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 namespace support {
@@ -48,6 +49,17 @@ void all_starts::add_files()
     add("writev", [this](op o, task t) { return tacet_file_writev_start(o, t, &file_, &vector_, 1, 0); });
     add("sync", [this](op o, task t) { return tacet_file_sync_start(o, t, &file_); });
     add("datasync", [this](op o, task t) { return tacet_file_datasync_start(o, t, &file_); });
+    add("sync range", [this](op o, task t) { return tacet_file_sync_range_start(o, t, &file_, 0, 0, 0); });
+    add("advise", [this](op o, task t) { return tacet_file_advise_start(o, t, &file_, 0, 0, POSIX_FADV_WILLNEED); });
+    add("advise memory", [](op o, task t) { return tacet_memory_advise_start(o, t, nullptr, 0, MADV_NORMAL); });
+    add("splice", [this](op o, task t) { return tacet_file_splice_start(o, t, &file_, 0, &file_, 0, 1, 0); });
+    add("tee", [this](op o, task t) { return tacet_file_tee_start(o, t, &file_, &file_, 1, 0); });
+    add("get xattr", [this](op o, task t) {
+        return tacet_file_get_xattr_start(o, t, &file_, "user.missing", buffer_, sizeof buffer_);
+    });
+    add("set xattr", [this](op o, task t) {
+        return tacet_file_set_xattr_start(o, t, &file_, "user.tacet", buffer_, sizeof buffer_, 0);
+    });
     add("allocate", [this](op o, task t) { return tacet_file_allocate_start(o, t, &file_, 0, 0, 4096); });
 }
 
@@ -55,6 +67,12 @@ void all_starts::add_paths()
 {
     using op = tacet_op*;
     using task = tacet_task*;
+    add("get path xattr", [this](op o, task t) {
+        return tacet_path_get_xattr_start(o, t, "/", "user.missing", buffer_, sizeof buffer_);
+    });
+    add("set path xattr", [this](op o, task t) {
+        return tacet_path_set_xattr_start(o, t, file_path_.c_str(), "user.path", buffer_, sizeof buffer_, 0);
+    });
     add("stat",
         [this](op o, task t) { return tacet_path_stat_start(o, t, &dir_, "file", 0, STATX_BASIC_STATS, &status_); });
     add("rename", [this](op o, task t) { return tacet_path_rename_start(o, t, &dir_, "file", &dir_, "file", 0); });

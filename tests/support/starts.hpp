@@ -31,7 +31,8 @@ private:
     temporary_directory directory_;
     tacet_file dir_ = {-1, 0, 0}, file_ = {-1, 0, 0}, closed_ = {-1, 0, 0};
     open_how how_ = {O_RDONLY, 0, 0};
-    char buffer_[16];
+    std::string file_path_ = directory_ / "file";
+    char buffer_[16] = {};
     iovec vector_ = {buffer_, sizeof buffer_};
     struct statx status_;
     std::vector<start> rows_;

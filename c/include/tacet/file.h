@@ -123,6 +123,15 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_datasync_start(struct tacet
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_sync(struct tacet_task *task, struct tacet_file *file);
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_datasync(struct tacet_task *task, struct tacet_file *file);
 
+/*
+ * Whether a sync that gave this has failed, so that it stays failed: the kernel marks pages clean then, and a later one that
+ * succeeds would be a lie. One that was given up has not.
+ */
+static inline bool tacet_sync_has_failed(tacet_result r)
+{
+    return r < 0 && r != -ECANCELED && r != -ETIME && r != -EINTR;
+}
+
 /* statx(2); flags AT_... (AT_EMPTY_PATH and path "": dir itself), mask STATX_... */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_path_stat_start(struct tacet_op *op, struct tacet_task *task,
                                                                 const struct tacet_file *dir, const char *path,
@@ -143,6 +152,63 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_truncate_start(struct tacet
                                                                     const struct tacet_file *file, uint64_t bytes);
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_truncate(struct tacet_task *task, const struct tacet_file *file,
                                                               uint64_t bytes);
+
+/*
+ * sync_file_range(2): writes dirty pages back, or waits for that. NOT DURABLE: neither the file's metadata nor the disk's
+ * own cache are written; after a power failure the data may be missing. For durability: tacet_file_datasync().
+ * bytes at most INT_MAX, 0: to the end. -EINVAL: unknown flags; -ESPIPE: no file of a file system.
+ */
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_sync_range_start(struct tacet_op *op, struct tacet_task *task,
+                                                                      const struct tacet_file *file, uint64_t offset,
+                                                                      size_t bytes, unsigned flags);
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_sync_range(struct tacet_task *task, const struct tacet_file *file,
+                                                                uint64_t offset, size_t bytes, unsigned flags);
+
+/*
+ * posix_fadvise(2): how the file will be used. POSIX_FADV_WILLNEED is readahead: it begins to read what is not cached.
+ * bytes at most INT_MAX, 0: to the end.
+ */
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_advise_start(struct tacet_op *op, struct tacet_task *task,
+                                                                  const struct tacet_file *file, uint64_t offset,
+                                                                  size_t bytes, int advice);
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_advise(struct tacet_task *task, const struct tacet_file *file,
+                                                            uint64_t offset, size_t bytes, int advice);
+
+/* madvise(2): the same for mapped memory. bytes at most INT_MAX. */
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_memory_advise_start(struct tacet_op *op, struct tacet_task *task,
+                                                                    void *memory, size_t bytes, int advice);
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_memory_advise(struct tacet_task *task, void *memory, size_t bytes,
+                                                              int advice);
+
+/*
+ * splice(2): moves bytes between two files of which one is a pipe, without copying them where that can be; the kernel does
+ * it on a worker thread. An offset of UINT64_MAX is the file's own position; for a pipe it must be that. Result: bytes,
+ * short counts are normal; 0: the end. tee(2): the same from pipe to pipe, and the bytes stay in the first, too.
+ */
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_splice_start(struct tacet_op *op, struct tacet_task *task,
+                                                                  const struct tacet_file *from, uint64_t from_offset,
+                                                                  const struct tacet_file *to, uint64_t to_offset,
+                                                                  size_t bytes, unsigned flags);
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_splice(struct tacet_task *task, const struct tacet_file *from,
+                                                            uint64_t from_offset, const struct tacet_file *to,
+                                                            uint64_t to_offset, size_t bytes, unsigned flags);
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_tee_start(struct tacet_op *op, struct tacet_task *task,
+                                                               const struct tacet_file *from,
+                                                               const struct tacet_file *to, size_t bytes,
+                                                               unsigned flags);
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_tee(struct tacet_task *task, const struct tacet_file *from,
+                                                         const struct tacet_file *to, size_t bytes, unsigned flags);
+
+/*
+ * What memory, offsets and lengths must be multiples of where the file is open with O_DIRECT; powers of two. From the
+ * status by tacet_path_stat(task, file, "", AT_EMPTY_PATH, TACET_STATX_DIOALIGN, &status). Where the kernel does not tell
+ * (before Linux 6.1, or some file systems): 4096. Both 0: the file has no direct I/O.
+ */
+#define TACET_STATX_DIOALIGN 0x2000u /* STATX_DIOALIGN */
+struct tacet_direct_alignment {
+    uint32_t memory, offset;
+};
+TACET_EXPORT struct tacet_direct_alignment tacet_direct_alignment_of(const struct statx *status);
 
 /* renameat2(2), unlinkat(2), mkdirat(2), symlinkat(2), linkat(2). */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_path_rename_start(struct tacet_op *op, struct tacet_task *task,

@@ -11,9 +11,11 @@
 #include <tacet/handover.h>
 #include <tacet/multishot.h>
 #include <tacet/op.h>
+#include <tacet/steps.h>
 #include <tacet/switcher.h>
 #include <tacet/sync.h>
 #include <tacet/task.h>
 #include <tacet/time.h>
+#include <tacet/xattr.h>
 
 #endif

@@ -26,7 +26,7 @@ enum target {
 
 struct pointers {
     const char *name;
-    uint8_t addr, addr2; /* enum target: what the two fields point to */
+    uint8_t addr, addr2, addr3; /* enum target: what these fields point to */
 };
 
 static const struct pointers operations[] = {
@@ -41,6 +41,16 @@ static const struct pointers operations[] = {
     [IORING_OP_STATX] = {"stat", STRING, STATUS},
     [IORING_OP_FALLOCATE] = {"allocate", NOTHING, NOTHING},
     [TACET_OPCODE_FTRUNCATE] = {"truncate", NOTHING, NOTHING},
+    [IORING_OP_SYNC_FILE_RANGE] = {"sync range", NOTHING, NOTHING},
+    [IORING_OP_FADVISE] = {"advise", NOTHING, NOTHING},
+    [IORING_OP_MADVISE] = {"advise memory", NOTHING,
+                           NOTHING}, /* a range of addresses: nothing is read or written there */
+    [IORING_OP_SPLICE] = {"splice", NOTHING, NOTHING},
+    [IORING_OP_TEE] = {"tee", NOTHING, NOTHING},
+    [IORING_OP_FGETXATTR] = {"get xattr", STRING, BYTES_WRITTEN},
+    [IORING_OP_FSETXATTR] = {"set xattr", STRING, BYTES_READ},
+    [IORING_OP_GETXATTR] = {"get xattr", STRING, BYTES_WRITTEN, STRING},
+    [IORING_OP_SETXATTR] = {"set xattr", STRING, BYTES_READ, STRING},
     [IORING_OP_RENAMEAT] = {"rename", STRING, STRING},
     [IORING_OP_UNLINKAT] = {"unlink", STRING, NOTHING},
     [IORING_OP_MKDIRAT] = {"mkdir", STRING, NOTHING},
@@ -72,7 +82,7 @@ static bool holds(const struct tacet_context *context, const void *address)
 
 static const struct pointers *pointers_of(unsigned opcode)
 {
-    static const struct pointers unknown = {NULL, BYTES_READ, BYTES_READ};
+    static const struct pointers unknown = {NULL, BYTES_READ, BYTES_READ, BYTES_READ};
     bool known = opcode < sizeof operations / sizeof *operations && operations[opcode].name != NULL;
     return known ? &operations[opcode] : &unknown;
 }
@@ -140,6 +150,24 @@ static struct need need_of(const struct tacet_context *context, enum target targ
         return none;
     size_t bytes = target == STRING ? strlen(pointer) + 1 : target == STATUS ? sizeof(struct statx) : sqe->len;
     return (struct need){bytes, aligned(bytes) + aligned(sizeof(struct part))};
+}
+
+struct needs {
+    struct need addr, addr2, addr3;
+    size_t bytes, room;
+};
+
+static struct needs needs_of(const struct tacet_context *context, const struct pointers *pointers,
+                             const struct io_uring_sqe *sqe)
+{
+    struct needs needs = {
+        .addr = need_of(context, pointers->addr, sqe->addr, sqe),
+        .addr2 = need_of(context, pointers->addr2, sqe->addr2, sqe),
+        .addr3 = need_of(context, pointers->addr3, sqe->addr3, sqe),
+    };
+    needs.bytes = sum(sum(needs.addr.bytes, needs.addr2.bytes), needs.addr3.bytes);
+    needs.room = needs.addr.room + needs.addr2.room + needs.addr3.room;
+    return needs;
 }
 
 static void *take_room(struct bounce *bounce, size_t bytes)
@@ -223,15 +251,17 @@ tacet_result bounce_check(const struct tacet_task *task, const void *address, co
     return holds(&c_task_of(task)->context, address) ? refuse_place(task, what) : 0;
 }
 
-static void replace(struct bounce *bounce, const struct pointers *pointers, struct need first, struct need second,
+static void replace(struct bounce *bounce, const struct pointers *pointers, const struct needs *needs,
                     struct io_uring_sqe *sqe)
 {
-    if (first.room > 0 && (pointers->addr == VECTORS_READ || pointers->addr == VECTORS_WRITTEN))
+    if (needs->addr.room > 0 && (pointers->addr == VECTORS_READ || pointers->addr == VECTORS_WRITTEN))
         capture_vectors(bounce, sqe, pointers->addr == VECTORS_WRITTEN);
-    else if (first.room > 0)
+    else if (needs->addr.room > 0)
         sqe->addr = capture_bytes(bounce, pointers->addr, sqe->addr, sqe);
-    if (second.room > 0)
+    if (needs->addr2.room > 0)
         sqe->addr2 = capture_bytes(bounce, pointers->addr2, sqe->addr2, sqe);
+    if (needs->addr3.room > 0)
+        sqe->addr3 = capture_bytes(bounce, pointers->addr3, sqe->addr3, sqe);
 }
 
 /*
@@ -242,22 +272,20 @@ static tacet_result capture(struct bounce **bounce, const struct tacet_task *tas
 {
     struct tacet_context *context = &c_task_of(task)->context;
     const struct pointers *pointers = pointers_of(sqe->opcode);
-    struct need first = need_of(context, pointers->addr, sqe->addr, sqe);
-    struct need second = need_of(context, pointers->addr2, sqe->addr2, sqe);
-    size_t bytes = sum(first.bytes, second.bytes);
+    const struct needs needs = needs_of(context, pointers, sqe);
     size_t bytes_max = tacet_switcher_get_options(context->switcher)->bounce_bytes_max;
     *bounce = NULL;
-    if (TACET_LIKELY((first.room | second.room) == 0))
+    if (TACET_LIKELY(needs.room == 0))
         return 0;
     if (pointers->name == NULL)
         return refuse_place(task, "an argument of an unknown operation");
-    if (bytes > bytes_max || bytes > BYTES_MAX)
-        return refuse_size(task, pointers->name, bytes, bytes_max);
-    struct bounce *made = malloc(aligned(sizeof *made) + first.room + second.room);
+    if (needs.bytes > bytes_max || needs.bytes > BYTES_MAX)
+        return refuse_size(task, pointers->name, needs.bytes, bytes_max);
+    struct bounce *made = malloc(aligned(sizeof *made) + needs.room);
     if (made == NULL)
         return -ENOMEM;
     *made = (struct bounce){.context = context, .free = (char *)made + aligned(sizeof *made)};
-    replace(made, pointers, first, second, sqe);
+    replace(made, pointers, &needs, sqe);
     struct executor *executor = executor_of(tacet_task_executor(task));
     list_push_back(&executor->bounces, &made->node);
     *bounce = made;
@@ -324,9 +352,7 @@ tacet_result tacet_op_check_stack(const struct tacet_executor *executor, const s
         return r;
     const struct tacet_context *context = &c_task_of(task)->context;
     const struct pointers *pointers = pointers_of(sqe->opcode);
-    struct need first = need_of(context, pointers->addr, sqe->addr, sqe);
-    struct need second = need_of(context, pointers->addr2, sqe->addr2, sqe);
-    if ((first.room | second.room) == 0)
+    if (needs_of(context, pointers, sqe).room == 0)
         return 0;
     char what[64];
     snprintf(what, sizeof what, "an argument of %s", pointers->name != NULL ? pointers->name : "an unknown operation");

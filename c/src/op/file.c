@@ -220,8 +220,7 @@ tacet_result file_settle(struct tacet_file *file, unsigned opcode, tacet_result 
         file->fd = (int)r;
         return 0;
     }
-    /* The kernel marks pages clean after a failed sync: a later one that succeeds would be a lie. */
-    if (opcode == IORING_OP_FSYNC && r < 0 && r != -ECANCELED)
+    if (opcode == IORING_OP_FSYNC && tacet_sync_has_failed(r))
         file->sync_error = (int)r;
     return r;
 }

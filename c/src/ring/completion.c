@@ -116,9 +116,18 @@ static void deliver_op(struct tacet_executor *executor, struct tacet_op *op)
     }
 }
 
+/* A splice that was interrupted by its cancel says so with a number that is the kernel's own. */
+static tacet_result without_restarts(tacet_result result)
+{
+    enum { ERESTARTSYS = 512, ERESTART_RESTARTBLOCK = 516 };
+    return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK ? -EINTR : result;
+}
+
 /* The operation has ended, and so has its cancel, if there was one. */
 static void deliver(struct executor *executor, struct tacet_request *request, tacet_result result)
 {
+    if (request->attention & TACET_OP_CANCEL_ASKED)
+        result = without_restarts(result);
     if (request->attention & TACET_OP_LIMITED)
         admission_note_end(executor, request);
     if (request->attention & TACET_OP_HAS_DEADLINE && request->tag != TACET_TAG_AWAIT)

@@ -92,6 +92,14 @@ TACET_EXPORT TACET_COLD void tacet_op_note_initiated(struct tacet_op *op);
 /* Gives the task its extra part, which it lacks. 0 or -ENOMEM. */
 TACET_EXPORT TACET_COLD tacet_result tacet_task_make_extra(struct tacet_task *task);
 
+/*
+ * A chain of two: the operations that are started between the two calls, if nothing was refused. begin makes room for both,
+ * submit links and submits them. Whether the second now begins when the first has succeeded in full, and only then; if not,
+ * they are on their way without order.
+ */
+TACET_EXPORT tacet_result tacet_chain_begin(struct tacet_executor *executor, uint32_t *first);
+TACET_EXPORT bool tacet_chain_submit(struct tacet_executor *executor, uint32_t first);
+
 /* For layers above C: the running task sleeps by its own request. Below 0: it does not, and was not parked. */
 TACET_EXPORT tacet_result tacet_sleep_park(struct tacet_task *task, uint64_t duration_ns);
 

@@ -118,6 +118,95 @@ static inline tacet_result tacet_prepare_ftruncate(struct io_uring_sqe *sqe, int
     return 0;
 }
 
+/* flags: SYNC_FILE_RANGE_... */
+static inline tacet_result tacet_prepare_sync_range(struct io_uring_sqe *sqe, int fd, uint64_t offset, size_t bytes,
+                                                    unsigned flags)
+{
+    if (!tacet_length_fits(bytes))
+        return -EINVAL;
+    io_uring_prep_sync_file_range(sqe, fd, (unsigned)bytes, offset, (int)flags);
+    return 0;
+}
+
+/* advice: POSIX_FADV_... */
+static inline tacet_result tacet_prepare_advise(struct io_uring_sqe *sqe, int fd, uint64_t offset, size_t bytes,
+                                                int advice)
+{
+    if (!tacet_length_fits(bytes) || offset > INT64_MAX)
+        return -EINVAL;
+    io_uring_prep_fadvise(sqe, fd, offset, (off_t)bytes, advice);
+    return 0;
+}
+
+/* advice: MADV_... */
+static inline tacet_result tacet_prepare_advise_memory(struct io_uring_sqe *sqe, void *memory, size_t bytes, int advice)
+{
+    if (!tacet_length_fits(bytes))
+        return -EINVAL;
+    io_uring_prep_madvise(sqe, memory, (off_t)bytes, advice);
+    return 0;
+}
+
+/* flags: SPLICE_F_...; an offset of UINT64_MAX is the file's own position, or that of a pipe, which has none */
+static inline tacet_result tacet_prepare_splice(struct io_uring_sqe *sqe, int from, uint64_t from_offset, int to,
+                                                uint64_t to_offset, size_t bytes, unsigned flags)
+{
+    if (!tacet_length_fits(bytes))
+        return -EINVAL;
+    io_uring_prep_splice(sqe, from, (int64_t)from_offset, to, (int64_t)to_offset, (unsigned)bytes, flags);
+    return 0;
+}
+
+static inline tacet_result tacet_prepare_tee(struct io_uring_sqe *sqe, int from, int to, size_t bytes, unsigned flags)
+{
+    if (!tacet_length_fits(bytes))
+        return -EINVAL;
+    io_uring_prep_tee(sqe, from, to, (unsigned)bytes, flags);
+    return 0;
+}
+
+static inline bool tacet_xattr_is_fit(const char *name, const void *value, size_t bytes)
+{
+    return name != NULL && (value != NULL || bytes == 0) && tacet_length_fits(bytes);
+}
+
+static inline tacet_result tacet_prepare_get_xattr(struct io_uring_sqe *sqe, int fd, const char *name, void *value,
+                                                   size_t bytes)
+{
+    if (!tacet_xattr_is_fit(name, value, bytes))
+        return -EINVAL;
+    io_uring_prep_fgetxattr(sqe, fd, name, (char *)value, (unsigned)bytes);
+    return 0;
+}
+
+/* flags: 0, XATTR_CREATE or XATTR_REPLACE */
+static inline tacet_result tacet_prepare_set_xattr(struct io_uring_sqe *sqe, int fd, const char *name,
+                                                   const void *value, size_t bytes, int flags)
+{
+    if (!tacet_xattr_is_fit(name, value, bytes))
+        return -EINVAL;
+    io_uring_prep_fsetxattr(sqe, fd, name, (const char *)value, flags, (unsigned)bytes);
+    return 0;
+}
+
+static inline tacet_result tacet_prepare_get_path_xattr(struct io_uring_sqe *sqe, const char *path, const char *name,
+                                                        void *value, size_t bytes)
+{
+    if (path == NULL || !tacet_xattr_is_fit(name, value, bytes))
+        return -EINVAL;
+    io_uring_prep_getxattr(sqe, name, (char *)value, path, (unsigned)bytes);
+    return 0;
+}
+
+static inline tacet_result tacet_prepare_set_path_xattr(struct io_uring_sqe *sqe, const char *path, const char *name,
+                                                        const void *value, size_t bytes, int flags)
+{
+    if (path == NULL || !tacet_xattr_is_fit(name, value, bytes))
+        return -EINVAL;
+    io_uring_prep_setxattr(sqe, name, (const char *)value, path, flags, (unsigned)bytes);
+    return 0;
+}
+
 static inline tacet_result tacet_prepare_rename(struct io_uring_sqe *sqe, int old_dir, const char *old_path,
                                                 int new_dir, const char *new_path, unsigned flags)
 {

@@ -1,0 +1,111 @@
+/*
+ * Copies between files, on a helper thread: io_uring has no copy_file_range(2), and splicing through a pipe takes two
+ * operations for each 64 KiB.
+ */
+#include "op/steps.h"
+
+#include <tacet/blocking.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define PORTION_BYTES_MAX ((size_t)64 << 20) /* a cancel waits for no more than that */
+#define BUFFER_BYTES ((size_t)128 << 10)
+
+/* Whether the kernel copies between other files, but not between these. */
+static bool is_refused(int error)
+{
+    return error == EXDEV || error == EINVAL || error == ENOSYS || error == EOPNOTSUPP || error == EBADF ||
+           error == EPERM || error == ETXTBSY;
+}
+
+static tacet_result write_whole(int to, const char *from, size_t bytes, uint64_t offset)
+{
+    for (size_t done = 0; done < bytes;) {
+        ssize_t r = pwrite(to, from + done, bytes - done, (off_t)(offset + done));
+        if (r < 0 && errno != EINTR)
+            return -errno;
+        done += r > 0 ? (size_t)r : 0;
+    }
+    return (tacet_result)bytes;
+}
+
+/* By reading and writing. Bytes, or the error that came before any. */
+static tacet_result copy_by_hand(int from, uint64_t from_offset, int to, uint64_t to_offset, size_t bytes)
+{
+    char *buffer = malloc(BUFFER_BYTES);
+    tacet_result r = buffer != NULL ? 0 : -ENOMEM;
+    size_t done = 0;
+    while (r >= 0 && done < bytes) {
+        size_t portion = bytes - done < BUFFER_BYTES ? bytes - done : BUFFER_BYTES;
+        ssize_t read = pread(from, buffer, portion, (off_t)(from_offset + done));
+        if (read < 0 && errno == EINTR)
+            continue;
+        r = read < 0 ? -errno : write_whole(to, buffer, (size_t)read, to_offset + done);
+        if (r <= 0)
+            break;
+        done += (size_t)r;
+    }
+    free(buffer);
+    return done > 0 ? (tacet_result)done : r;
+}
+
+tacet_result tacet_copy_range_blocking(int from, uint64_t from_offset, int to, uint64_t to_offset, size_t bytes)
+{
+    if (bytes > INT_MAX || from_offset > INT64_MAX || to_offset > INT64_MAX)
+        return -EINVAL;
+    off_t in = (off_t)from_offset, out = (off_t)to_offset;
+    size_t done = 0;
+    while (done < bytes) {
+        ssize_t r = copy_file_range(from, &in, to, &out, bytes - done, 0);
+        if (r > 0) {
+            done += (size_t)r;
+        } else if (r == 0 || is_refused(errno)) { /* 0: the end; or a file of /proc, whose size is not known */
+            tacet_result more = copy_by_hand(from, from_offset + done, to, to_offset + done, bytes - done);
+            return more >= 0 ? (tacet_result)done + more : done > 0 ? (tacet_result)done : more;
+        } else if (errno != EINTR) {
+            return done > 0 ? (tacet_result)done : -errno;
+        }
+    }
+    return (tacet_result)done;
+}
+
+static tacet_result copy_portion(void *arg)
+{
+    const struct tacet_steps *steps = arg;
+    return tacet_copy_range_blocking(steps->descriptors[0], steps->offsets[0] + steps->bytes, steps->descriptors[1],
+                                     steps->offsets[1] + steps->bytes, steps->chunk);
+}
+
+static tacet_result begin_copy(const struct steps_call *call)
+{
+    uint64_t left = call->bytes - call->steps->bytes;
+    call->steps->chunk = left < PORTION_BYTES_MAX ? (size_t)left : PORTION_BYTES_MAX;
+    return tacet_run_blocking(call->task, copy_portion, call->steps);
+}
+
+static uint8_t end_copy(const struct steps_call *call, tacet_result r)
+{
+    if (r < 0)
+        return steps_end(call, r);
+    call->steps->bytes += (uint64_t)r;
+    return r > 0 && call->steps->bytes < call->bytes ? 0 : steps_end(call, (tacet_result)call->steps->bytes);
+}
+
+tacet_result tacet_file_copy(struct tacet_task *task, const struct tacet_file *from, uint64_t from_offset,
+                             const struct tacet_file *to, uint64_t to_offset, uint64_t bytes, struct tacet_steps *steps)
+{
+    static const struct steps_phase copies = {begin_copy, end_copy};
+    if (task == NULL || from == NULL || to == NULL || steps == NULL)
+        return -EINVAL;
+    const struct steps_call call = {.task = task, .steps = steps, .bytes = bytes < INT64_MAX ? bytes : INT64_MAX};
+    if (!steps->under_way) {
+        steps->descriptors[0] = from->fd;
+        steps->descriptors[1] = to->fd;
+        steps->offsets[0] = from_offset;
+        steps->offsets[1] = to_offset;
+    }
+    return steps_run(&call, &copies);
+}

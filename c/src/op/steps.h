@@ -1,0 +1,57 @@
+/*
+ * A call of several steps as a table of phases. A phase begins with a suspending call, or one that does not suspend; what
+ * that has ended with leads to the next phase, or to the end of the call.
+ *
+ * Where the task suspends by returning, the whole is called again: `waits` says that the phase has begun already.
+ */
+#ifndef OP_STEPS_H
+#define OP_STEPS_H
+
+#include <tacet/steps.h>
+
+struct steps_call {
+    struct tacet_task *task;
+    struct tacet_steps *steps;
+    struct tacet_file *file; /* or the directory */
+    const char *name;
+    char *buffer;
+    uint64_t bytes, offset;
+    mode_t mode;
+    unsigned flags;
+};
+
+/* Next phase of a call that has ended; its result is in steps->result. */
+#define STEPS_END 255
+
+struct steps_phase {
+    tacet_result (*begin)(const struct steps_call *call);
+    uint8_t (*end)(const struct steps_call *call, tacet_result r);
+};
+
+tacet_result steps_run(const struct steps_call *call, const struct steps_phase *phases);
+
+/* The call ends with this. */
+static inline uint8_t steps_end(const struct steps_call *call, tacet_result result)
+{
+    call->steps->result = result;
+    return STEPS_END;
+}
+
+/* What is left of the transfer, as much as one operation takes; and where. */
+size_t steps_chunk(const struct steps_call *call);
+uint64_t steps_offset(const struct steps_call *call);
+
+/* Of a write that is to be complete, and of what it has ended with; *r becomes the error of one that has failed. */
+enum steps_progress { STEPS_AGAIN, STEPS_COMPLETE, STEPS_FAILED };
+enum steps_progress steps_note_written(const struct steps_call *call, tacet_result *r);
+
+/*
+ * Whether a cancel has reached the wait that has just ended. It may be answered by an interruption, or by a part of a
+ * success, after which the next step would wait on. A deadline needs no such care: each further step fails.
+ */
+static inline bool steps_cancelled(const struct steps_call *call)
+{
+    return call->task->wait == TACET_WAIT_TO_THE_END && !(call->task->attention & TACET_TASK_TIMED_OUT);
+}
+
+#endif

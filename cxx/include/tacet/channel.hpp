@@ -89,7 +89,7 @@ public:
         receivers_.orphan_all();
     }
 
-    class [[nodiscard]] send_awaiter {
+    class [[nodiscard]] send_awaiter : public detail::wait_awaiter {
     public:
         template <class U>
         send_awaiter(channel& into, U&& value) noexcept(std::is_nothrow_constructible_v<T, U>)
@@ -101,65 +101,40 @@ public:
         {
         }
         send_awaiter& operator=(send_awaiter&&) = delete;
-        bool await_ready() const noexcept { return false; }
 
         template <tacet_promise Promise>
         bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
         {
-            tacet_task* task = task_ = awaiting.promise().task;
-            task->context = awaiting.address();
-            task->result = tacet_task_take_interrupt(task);
-            if (task->result < 0) [[unlikely]]
+            if (!begin(awaiting)) [[unlikely]]
                 return false;
             waiter_.value = &value_;
-            return channel_->send_or_park(task, waiter_) || detail::go_on_later(task, awaiting);
+            return channel_->send_or_park(task_, waiter_) || detail::go_on_later(task_, awaiting);
         }
-        void await_resume() const
-        {
-            if (task_->result < 0) [[unlikely]]
-                throw_failure();
-        }
-        result<void> take_result() const
-        {
-            if (task_->result < 0)
-                return unexpected(error_of(task_->result));
-            return {};
-        }
+        void await_resume() const { require("channel send"); }
 
     private:
-        [[noreturn, gnu::noinline, gnu::cold]] void throw_failure() const
-        {
-            throw_error(task_->result, "channel send");
-        }
-
         channel* channel_;
-        tacet_task* task_ = nullptr;
         T value_;
         sending waiter_;
     };
 
-    class [[nodiscard]] receive_awaiter {
+    class [[nodiscard]] receive_awaiter : public detail::wait_awaiter {
     public:
         explicit receive_awaiter(channel& from) noexcept : channel_(&from) {}
         receive_awaiter(receive_awaiter&& other) noexcept : channel_(other.channel_) {} // before it is awaited
         receive_awaiter& operator=(receive_awaiter&&) = delete;
-        bool await_ready() const noexcept { return false; }
 
         template <tacet_promise Promise>
         bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
         {
-            tacet_task* task = task_ = awaiting.promise().task;
-            task->context = awaiting.address();
-            task->result = tacet_task_take_interrupt(task);
-            if (task->result < 0) [[unlikely]]
+            if (!begin(awaiting)) [[unlikely]]
                 return false;
             waiter_.into = &value_;
-            return channel_->receive_or_park(task, waiter_) || detail::go_on_later(task, awaiting);
+            return channel_->receive_or_park(task_, waiter_) || detail::go_on_later(task_, awaiting);
         }
         std::optional<T> await_resume()
         {
-            if (task_->result < 0) [[unlikely]]
-                throw_failure();
+            require("channel receive");
             return std::move(value_);
         }
         result<std::optional<T>> take_result()
@@ -170,13 +145,7 @@ public:
         }
 
     private:
-        [[noreturn, gnu::noinline, gnu::cold]] void throw_failure() const
-        {
-            throw_error(task_->result, "channel receive");
-        }
-
         channel* channel_;
-        tacet_task* task_ = nullptr;
         std::optional<T> value_;
         receiving waiter_;
     };

@@ -45,42 +45,23 @@ public:
         return set_;
     }
 
-    class [[nodiscard]] awaiter {
+    class [[nodiscard]] awaiter : public detail::wait_awaiter {
     public:
         explicit awaiter(event& awaited) noexcept : event_(&awaited) {}
         awaiter(awaiter&& other) noexcept : event_(other.event_) {} // before it is awaited
         awaiter& operator=(awaiter&&) = delete;
-        bool await_ready() const noexcept { return false; }
 
         template <tacet_promise Promise>
         bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
         {
-            tacet_task* task = task_ = awaiting.promise().task;
-            task->context = awaiting.address();
-            task->result = tacet_task_take_interrupt(task);
-            if (task->result < 0) [[unlikely]]
+            if (!begin(awaiting)) [[unlikely]]
                 return false;
-            if (event_->park_unless_set(task, waiter_))
-                return true;
-            return detail::go_on_later(task, awaiting);
+            return event_->park_unless_set(task_, waiter_) || detail::go_on_later(task_, awaiting);
         }
-        void await_resume() const
-        {
-            if (task_->result < 0) [[unlikely]]
-                throw_failure();
-        }
-        result<void> take_result() const
-        {
-            if (task_->result < 0)
-                return unexpected(error_of(task_->result));
-            return {};
-        }
+        void await_resume() const { require("event wait"); }
 
     private:
-        [[noreturn, gnu::noinline, gnu::cold]] void throw_failure() const { throw_error(task_->result, "event wait"); }
-
         event* event_;
-        tacet_task* task_ = nullptr;
         detail::waiter waiter_;
     };
 

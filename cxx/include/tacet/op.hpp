@@ -234,10 +234,7 @@ public:
     {
         tacet_task* task = awaiting.promise().task;
         result_ = request_.call(task);
-        if (detail::may_go_on(task)) [[likely]]
-            return false;
-        detail::requeue(task, awaiting);
-        return true;
+        return detail::go_on_later(task, awaiting);
     }
 
     value_type await_resume()

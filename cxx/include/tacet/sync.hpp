@@ -35,48 +35,24 @@ public:
         semaphore* from_;
     };
 
-    class [[nodiscard]] awaiter {
+    class [[nodiscard]] awaiter : public detail::wait_awaiter {
     public:
         explicit awaiter(semaphore& awaited) noexcept : semaphore_(&awaited.semaphore_) {}
-        bool await_ready() const noexcept { return false; }
 
         template <tacet_promise Promise>
         bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
         {
-            tacet_task* task = task_ = awaiting.promise().task;
-            task->result = tacet_task_take_interrupt(task);
-            if (task->result < 0) [[unlikely]]
+            if (!begin(awaiting)) [[unlikely]]
                 return false;
-            if (!tacet_semaphore_take(semaphore_)) {
-                task->context = awaiting.address();
-                tacet_semaphore_park(task, semaphore_);
-                return true;
-            }
-            if (detail::may_go_on(task)) [[likely]]
-                return false;
-            detail::requeue(task, awaiting);
+            if (tacet_semaphore_take(semaphore_))
+                return detail::go_on_later(task_, awaiting);
+            tacet_semaphore_park(task_, semaphore_);
             return true;
         }
-        void await_resume() const
-        {
-            if (task_->result < 0) [[unlikely]]
-                throw_failure();
-        }
-        result<void> take_result() const
-        {
-            if (task_->result < 0)
-                return unexpected(error_of(task_->result));
-            return {};
-        }
+        void await_resume() const { require("semaphore acquire"); }
 
-    protected:
-        [[noreturn, gnu::noinline, gnu::cold]] void throw_failure() const
-        {
-            throw_error(task_->result, "semaphore acquire");
-        }
-
+    private:
         tacet_semaphore* semaphore_;
-        tacet_task* task_ = nullptr;
     };
 
     class [[nodiscard]] permit_awaiter : public awaiter {

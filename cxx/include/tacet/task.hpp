@@ -40,6 +40,15 @@ inline void requeue(tacet_task* task, std::coroutine_handle<> next) noexcept
     tacet_task_requeue(task);
 }
 
+// What an awaiter did that need not wait: the result stands in the task. Whether the others have their turn first.
+inline bool go_on_later(tacet_task* task, std::coroutine_handle<> awaiting) noexcept
+{
+    if (may_go_on(task)) [[likely]]
+        return false;
+    requeue(task, awaiting);
+    return true;
+}
+
 // Where control goes that is passed to `next`.
 inline std::coroutine_handle<> transfer(tacet_task* task, std::coroutine_handle<> next) noexcept
 {
@@ -48,6 +57,47 @@ inline std::coroutine_handle<> transfer(tacet_task* task, std::coroutine_handle<
     requeue(task, next);
     return std::noop_coroutine();
 }
+
+// Common to awaiters of a wait whose result stands in the task when it has ended.
+class wait_awaiter {
+public:
+    wait_awaiter() noexcept {}
+    wait_awaiter(wait_awaiter&&) noexcept {} // before it is awaited
+    bool await_ready() const noexcept { return false; }
+
+    // For as_result().
+    result<void> take_result() const
+    {
+        if (task_->result < 0)
+            return unexpected(error_of(task_->result));
+        return {};
+    }
+
+protected:
+    // First act of await_suspend(). false: a cancel or a deadline has ended the wait before it began.
+    template <class Promise>
+    bool begin(std::coroutine_handle<Promise> awaiting) noexcept
+    {
+        task_ = awaiting.promise().task;
+        task_->context = awaiting.address();
+        task_->result = tacet_task_take_interrupt(task_);
+        return task_->result == 0;
+    }
+
+    void require(const char* what) const
+    {
+        if (task_->result < 0) [[unlikely]]
+            throw_failure(what);
+    }
+
+    tacet_task* task_ = nullptr;
+
+private:
+    [[noreturn, gnu::noinline, gnu::cold]] void throw_failure(const char* what) const
+    {
+        throw_error(task_->result, what);
+    }
+};
 
 // The `run` of a coroutine's task: resumes the innermost suspended one.
 inline void run_coroutine(tacet_runnable* runnable)

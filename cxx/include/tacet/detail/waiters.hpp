@@ -132,15 +132,6 @@ inline void end_waits(tacet_list_node* first, tacet_result result) noexcept
     }
 }
 
-// What an awaiter did that need not wait: the result stands in the task. Whether the others have their turn first.
-inline bool go_on_later(tacet_task* task, std::coroutine_handle<> awaiting) noexcept
-{
-    if (may_go_on(task)) [[likely]]
-        return false;
-    requeue(task, awaiting);
-    return true;
-}
-
 } // namespace tacet::detail
 
 #endif

@@ -12,3 +12,8 @@ bool inside_is_asleep(struct tacet_executor *executor)
 {
     return inside_newest(executor) == INBOX_ASLEEP;
 }
+
+void inside_hide(struct tacet_executor *executor, unsigned opcode)
+{
+    executor_of(executor)->ring.supported[opcode / 64] &= ~((uint64_t)1 << opcode % 64);
+}

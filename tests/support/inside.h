@@ -14,6 +14,9 @@ const void *inside_newest(struct tacet_executor *executor);
 /* Whether that word says that the executor sleeps. */
 bool inside_is_asleep(struct tacet_executor *executor);
 
+/* From now on the kernel seems to lack the operation. */
+void inside_hide(struct tacet_executor *executor, unsigned opcode);
+
 #ifdef __cplusplus
 }
 #endif

@@ -21,6 +21,7 @@ all_starts::all_starts()
     add("poll", [this](tacet_op* op, tacet_task* task) { return tacet_poll_start(op, task, file_.fd, POLLIN); });
     add_files();
     add_paths();
+    add_waits();
 }
 
 all_starts::~all_starts()
@@ -80,6 +81,23 @@ void all_starts::add_paths()
     add("mkdir", [this](op o, task t) { return tacet_path_mkdir_start(o, t, &dir_, "directory", 0755); });
     add("symlink", [this](op o, task t) { return tacet_path_symlink_start(o, t, "file", &dir_, "link"); });
     add("link", [this](op o, task t) { return tacet_path_link_start(o, t, &dir_, "file", &dir_, "hard", 0); });
+}
+
+void all_starts::add_waits()
+{
+    using op = tacet_op*;
+    using task = tacet_task*;
+    if (kernel_has(TACET_OPCODE_WAITID)) /* process 1 is nobody's child: the result is -ECHILD */
+        add("process wait",
+            [this](op o, task t) { return tacet_process_wait_start(o, t, P_PID, 1, &child_, WEXITED); });
+    if (!kernel_has(TACET_OPCODE_FUTEX_WAITV))
+        return;
+    add("futex wait", [this](op o, task t) {
+        return tacet_futex_wait_start(o, t, &word_, 1, TACET_FUTEX_ANYBODY, false); /* it is 0: -EAGAIN */
+    });
+    add("futex wait any", [this](op o, task t) { return tacet_futex_wait_any_start(o, t, &words_, 1); });
+    add("futex wake",
+        [this](op o, task t) { return tacet_futex_wake_start(o, t, &word_, 1, TACET_FUTEX_ANYBODY, false); });
 }
 
 }

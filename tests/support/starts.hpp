@@ -26,6 +26,7 @@ public:
 private:
     void add_files();
     void add_paths();
+    void add_waits();
     void add(const char* name, std::function<tacet_result(tacet_op*, tacet_task*)> start, bool needs_ring = true);
 
     temporary_directory directory_;
@@ -35,6 +36,9 @@ private:
     char buffer_[16] = {};
     iovec vector_ = {buffer_, sizeof buffer_};
     struct statx status_;
+    siginfo_t child_;
+    uint32_t word_ = 0;
+    futex_waitv words_ = {1, reinterpret_cast<uintptr_t>(&word_), FUTEX_32 | FUTEX_PRIVATE_FLAG, 0};
     std::vector<start> rows_;
 };
 

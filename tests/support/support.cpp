@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -116,6 +117,21 @@ bool executor::run_until(const std::function<bool()>& condition)
         if (tacet_executor_run(handle_, 1, nullptr) <= 0)
             return condition();
     return true;
+}
+
+bool kernel_has(unsigned opcode)
+{
+    const executor executor;
+    return tacet_executor_supports(executor, opcode);
+}
+
+void let_settle(tacet_executor* executor)
+{
+    const timespec at_once = {0, 0};
+    for (int round = 0; round < 4; round++) {
+        const tacet_result r = tacet_executor_run(executor, TACET_UNTIL_IDLE, &at_once);
+        CHECK((r >= 0 || r == -ETIME));
+    }
 }
 
 tacet_result executor::destroy()

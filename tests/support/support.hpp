@@ -85,6 +85,8 @@ private:
     tacet_executor* handle_ = nullptr;
 };
 
+bool kernel_has(unsigned opcode);
+
 /* One call of a body: a suspending one, or anything that gives a result. */
 using call = std::function<tacet_result(tacet_task*)>;
 
@@ -145,6 +147,9 @@ private:
 };
 
 std::size_t open_descriptors();
+
+/* A few rounds of the run loop: what was started is with the kernel, what completed at once was resumed. */
+void let_settle(tacet_executor* executor);
 
 /* How many of these tasks with stacks a test may have at once: ThreadSanitizer knows some 8,000 flows of control. */
 inline std::size_t stacks_at_once(std::size_t wanted)

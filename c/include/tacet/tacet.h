@@ -8,9 +8,13 @@
 #include <tacet/dispatcher.h>
 #include <tacet/executor.h>
 #include <tacet/file.h>
+#include <tacet/futex.h>
 #include <tacet/handover.h>
 #include <tacet/multishot.h>
+#include <tacet/notify.h>
 #include <tacet/op.h>
+#include <tacet/process.h>
+#include <tacet/signal.h>
 #include <tacet/steps.h>
 #include <tacet/switcher.h>
 #include <tacet/sync.h>

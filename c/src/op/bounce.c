@@ -9,6 +9,8 @@
 #include <tacet/op.h>
 
 #include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -22,6 +24,9 @@ enum target {
     VECTORS_READ,  /* sqe->len vectors, and what they describe */
     VECTORS_WRITTEN,
     STATUS, /* a struct statx that it writes */
+    SIGINFO,
+    WORD,  /* a futex: a copy would not be what others change */
+    WORDS, /* sqe->len struct futex_waitv */
 };
 
 struct pointers {
@@ -57,6 +62,10 @@ static const struct pointers operations[] = {
     [IORING_OP_SYMLINKAT] = {"symlink", STRING, STRING},
     [IORING_OP_LINKAT] = {"link", STRING, STRING},
     [IORING_OP_POLL_ADD] = {"poll", NOTHING, NOTHING},
+    [TACET_OPCODE_WAITID] = {"process wait", NOTHING, SIGINFO},
+    [TACET_OPCODE_FUTEX_WAIT] = {"futex wait", WORD, NOTHING},
+    [TACET_OPCODE_FUTEX_WAKE] = {"futex wake", WORD, NOTHING},
+    [TACET_OPCODE_FUTEX_WAITV] = {"futex wait any", WORDS, NOTHING},
 };
 
 /* What is copied back. */
@@ -110,6 +119,17 @@ static bool vectors_touch(const struct tacet_context *context, const struct io_u
     return false;
 }
 
+static bool words_touch(const struct tacet_context *context, const struct io_uring_sqe *sqe)
+{
+    const struct futex_waitv *words = (const struct futex_waitv *)(uintptr_t)sqe->addr;
+    if (holds(context, words))
+        return true;
+    for (unsigned i = 0; i < sqe->len; i++)
+        if (holds(context, (const void *)(uintptr_t)words[i].uaddr))
+            return true;
+    return false;
+}
+
 /* Of one field of a request: the bytes that lie on the stack, and the room that their copies take. room 0: nothing is copied. */
 struct need {
     size_t bytes;
@@ -139,16 +159,35 @@ static struct need vectors_need(const struct tacet_context *context, const struc
     return need;
 }
 
+/* What the kernel takes or gives in one piece. */
+static size_t bytes_of(enum target target, const void *pointer, const struct io_uring_sqe *sqe)
+{
+    switch (target) {
+    case STRING:
+        return strlen(pointer) + 1;
+    case STATUS:
+        return sizeof(struct statx);
+    case SIGINFO:
+        return sizeof(siginfo_t);
+    case WORD:
+        return sizeof(uint32_t);
+    default:
+        return sqe->len;
+    }
+}
+
 static struct need need_of(const struct tacet_context *context, enum target target, uint64_t address,
                            const struct io_uring_sqe *sqe)
 {
     static const struct need none;
     if (target == VECTORS_READ || target == VECTORS_WRITTEN)
         return vectors_touch(context, sqe) ? vectors_need(context, sqe) : none;
+    if (target == WORDS)
+        return words_touch(context, sqe) ? (struct need){.room = sizeof(uint32_t)} : none;
     const void *pointer = (const void *)(uintptr_t)address;
     if (target == NOTHING || !holds(context, pointer))
         return none;
-    size_t bytes = target == STRING ? strlen(pointer) + 1 : target == STATUS ? sizeof(struct statx) : sqe->len;
+    size_t bytes = bytes_of(target, pointer, sqe);
     return (struct need){bytes, aligned(bytes) + aligned(sizeof(struct part))};
 }
 
@@ -222,7 +261,7 @@ static uint64_t capture_bytes(struct bounce *bounce, enum target target, uint64_
         return (uintptr_t)copy_of(bounce, pointer, sqe->len);
     bounce->parts = take_room(bounce, sizeof *bounce->parts);
     bounce->by_result = target == BYTES_WRITTEN;
-    return (uintptr_t)room_back(bounce, pointer, target == STATUS ? sizeof(struct statx) : sqe->len);
+    return (uintptr_t)room_back(bounce, pointer, bytes_of(target, pointer, sqe));
 }
 
 static TACET_COLD tacet_result refuse_size(const struct tacet_task *task, const char *operation, size_t bytes,
@@ -279,6 +318,8 @@ static tacet_result capture(struct bounce **bounce, const struct tacet_task *tas
         return 0;
     if (pointers->name == NULL)
         return refuse_place(task, "an argument of an unknown operation");
+    if (pointers->addr == WORD || pointers->addr == WORDS)
+        return refuse_place(task, "a futex");
     if (needs.bytes > bytes_max || needs.bytes > BYTES_MAX)
         return refuse_size(task, pointers->name, needs.bytes, bytes_max);
     struct bounce *made = malloc(aligned(sizeof *made) + needs.room);

@@ -64,6 +64,13 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_multishot_next(struct tacet_task
 /* The same without waiting: TACET_PENDING where there is none. */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_multishot_take(struct tacet_multishot *multishot);
 
+/* The buffer of the result that was taken last, which is the caller's now; -1: it has none. */
+static inline int tacet_multishot_buffer(const struct tacet_multishot *multishot)
+{
+    bool has_one = multishot->taken.flags & IORING_CQE_F_BUFFER;
+    return has_one ? (int)(multishot->taken.flags >> IORING_CQE_BUFFER_SHIFT) : -1;
+}
+
 /* SUSPENDS until it has ended; never cancelled. What nobody has taken is given back: descriptors are closed. */
 TACET_EXPORT tacet_result tacet_multishot_stop(struct tacet_task *task, struct tacet_multishot *multishot);
 

@@ -4,6 +4,7 @@
 
 #include <tacet/base.h>
 #include <tacet/blocking.h>
+#include <tacet/buffer_ring.h>
 #include <tacet/context.h>
 #include <tacet/dispatcher.h>
 #include <tacet/executor.h>
@@ -15,6 +16,7 @@
 #include <tacet/op.h>
 #include <tacet/process.h>
 #include <tacet/signal.h>
+#include <tacet/socket.h>
 #include <tacet/steps.h>
 #include <tacet/switcher.h>
 #include <tacet/sync.h>

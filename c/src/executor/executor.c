@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "executor/signals.h"
+#include "op/buffer_ring.h"
 #include "op/op.h"
 #include "ring/admission.h"
 #include "ring/completion.h"
@@ -269,6 +270,7 @@ tacet_result tacet_executor_destroy(struct tacet_executor *shared)
     executor->ring.sq_users = 0;
     come_to_rest(executor);
     executor_await_wakers(executor);
+    buffer_ring_orphan_all(executor);
     executor->ring.ops->finish(&executor->ring);
     timers_finish(&executor->timers);
     admission_destroy(executor->admission);

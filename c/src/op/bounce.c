@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -25,8 +26,13 @@ enum target {
     VECTORS_WRITTEN,
     STATUS, /* a struct statx that it writes */
     SIGINFO,
-    WORD,  /* a futex: a copy would not be what others change */
-    WORDS, /* sqe->len struct futex_waitv */
+    WORD,        /* a futex: a copy would not be what others change */
+    WORDS,       /* sqe->len struct futex_waitv */
+    PEER,        /* the name of a socket that it writes, of the length to which addr2 points */
+    PEER_LENGTH, /* that length: it is read and written */
+    NAME,        /* the name of a socket, of sqe->addr2 bytes */
+    DESTINATION, /* the same, of sqe->addr_len bytes */
+    MESSAGE,     /* a struct msghdr: it and what it points to must not lie there */
 };
 
 struct pointers {
@@ -35,37 +41,47 @@ struct pointers {
 };
 
 static const struct pointers operations[] = {
-    [IORING_OP_NOP] = {"nop", NOTHING, NOTHING},
-    [IORING_OP_READ] = {"read", BYTES_WRITTEN, NOTHING},
-    [IORING_OP_WRITE] = {"write", BYTES_READ, NOTHING},
-    [IORING_OP_READV] = {"readv", VECTORS_WRITTEN, NOTHING},
-    [IORING_OP_WRITEV] = {"writev", VECTORS_READ, NOTHING},
-    [IORING_OP_OPENAT2] = {"open", STRING, BYTES_READ},
-    [IORING_OP_CLOSE] = {"close", NOTHING, NOTHING},
-    [IORING_OP_FSYNC] = {"sync", NOTHING, NOTHING},
-    [IORING_OP_STATX] = {"stat", STRING, STATUS},
-    [IORING_OP_FALLOCATE] = {"allocate", NOTHING, NOTHING},
-    [TACET_OPCODE_FTRUNCATE] = {"truncate", NOTHING, NOTHING},
-    [IORING_OP_SYNC_FILE_RANGE] = {"sync range", NOTHING, NOTHING},
-    [IORING_OP_FADVISE] = {"advise", NOTHING, NOTHING},
-    [IORING_OP_MADVISE] = {"advise memory", NOTHING,
+    [IORING_OP_NOP] = {"nop", NOTHING, NOTHING, NOTHING},
+    [IORING_OP_READ] = {"read", BYTES_WRITTEN, NOTHING, NOTHING},
+    [IORING_OP_WRITE] = {"write", BYTES_READ, NOTHING, NOTHING},
+    [IORING_OP_READV] = {"readv", VECTORS_WRITTEN, NOTHING, NOTHING},
+    [IORING_OP_WRITEV] = {"writev", VECTORS_READ, NOTHING, NOTHING},
+    [IORING_OP_OPENAT2] = {"open", STRING, BYTES_READ, NOTHING},
+    [IORING_OP_CLOSE] = {"close", NOTHING, NOTHING, NOTHING},
+    [IORING_OP_FSYNC] = {"sync", NOTHING, NOTHING, NOTHING},
+    [IORING_OP_STATX] = {"stat", STRING, STATUS, NOTHING},
+    [IORING_OP_FALLOCATE] = {"allocate", NOTHING, NOTHING, NOTHING},
+    [TACET_OPCODE_FTRUNCATE] = {"truncate", NOTHING, NOTHING, NOTHING},
+    [IORING_OP_SYNC_FILE_RANGE] = {"sync range", NOTHING, NOTHING, NOTHING},
+    [IORING_OP_FADVISE] = {"advise", NOTHING, NOTHING, NOTHING},
+    [IORING_OP_MADVISE] = {"advise memory", NOTHING, NOTHING,
                            NOTHING}, /* a range of addresses: nothing is read or written there */
-    [IORING_OP_SPLICE] = {"splice", NOTHING, NOTHING},
-    [IORING_OP_TEE] = {"tee", NOTHING, NOTHING},
-    [IORING_OP_FGETXATTR] = {"get xattr", STRING, BYTES_WRITTEN},
-    [IORING_OP_FSETXATTR] = {"set xattr", STRING, BYTES_READ},
+    [IORING_OP_SPLICE] = {"splice", NOTHING, NOTHING, NOTHING},
+    [IORING_OP_TEE] = {"tee", NOTHING, NOTHING, NOTHING},
+    [IORING_OP_FGETXATTR] = {"get xattr", STRING, BYTES_WRITTEN, NOTHING},
+    [IORING_OP_FSETXATTR] = {"set xattr", STRING, BYTES_READ, NOTHING},
     [IORING_OP_GETXATTR] = {"get xattr", STRING, BYTES_WRITTEN, STRING},
     [IORING_OP_SETXATTR] = {"set xattr", STRING, BYTES_READ, STRING},
-    [IORING_OP_RENAMEAT] = {"rename", STRING, STRING},
-    [IORING_OP_UNLINKAT] = {"unlink", STRING, NOTHING},
-    [IORING_OP_MKDIRAT] = {"mkdir", STRING, NOTHING},
-    [IORING_OP_SYMLINKAT] = {"symlink", STRING, STRING},
-    [IORING_OP_LINKAT] = {"link", STRING, STRING},
-    [IORING_OP_POLL_ADD] = {"poll", NOTHING, NOTHING},
-    [TACET_OPCODE_WAITID] = {"process wait", NOTHING, SIGINFO},
-    [TACET_OPCODE_FUTEX_WAIT] = {"futex wait", WORD, NOTHING},
-    [TACET_OPCODE_FUTEX_WAKE] = {"futex wake", WORD, NOTHING},
-    [TACET_OPCODE_FUTEX_WAITV] = {"futex wait any", WORDS, NOTHING},
+    [IORING_OP_RENAMEAT] = {"rename", STRING, STRING, NOTHING},
+    [IORING_OP_UNLINKAT] = {"unlink", STRING, NOTHING, NOTHING},
+    [IORING_OP_MKDIRAT] = {"mkdir", STRING, NOTHING, NOTHING},
+    [IORING_OP_SYMLINKAT] = {"symlink", STRING, STRING, NOTHING},
+    [IORING_OP_LINKAT] = {"link", STRING, STRING, NOTHING},
+    [IORING_OP_POLL_ADD] = {"poll", NOTHING, NOTHING, NOTHING},
+    [IORING_OP_SOCKET] = {"socket", NOTHING, NOTHING, NOTHING},
+    [IORING_OP_ACCEPT] = {"accept", PEER, PEER_LENGTH, NOTHING},
+    [IORING_OP_CONNECT] = {"connect", NAME, NOTHING, NOTHING},
+    [IORING_OP_SEND] = {"send", BYTES_READ, DESTINATION, NOTHING},
+    [IORING_OP_SEND_ZC] = {"send", BYTES_READ, DESTINATION, NOTHING},
+    [IORING_OP_RECV] = {"receive", BYTES_WRITTEN, NOTHING, NOTHING},
+    [IORING_OP_SENDMSG] = {"send message", MESSAGE, NOTHING, NOTHING},
+    [IORING_OP_SENDMSG_ZC] = {"send message", MESSAGE, NOTHING, NOTHING},
+    [IORING_OP_RECVMSG] = {"receive message", MESSAGE, NOTHING, NOTHING},
+    [IORING_OP_SHUTDOWN] = {"shutdown", NOTHING, NOTHING, NOTHING},
+    [TACET_OPCODE_WAITID] = {"process wait", NOTHING, SIGINFO, NOTHING},
+    [TACET_OPCODE_FUTEX_WAIT] = {"futex wait", WORD, NOTHING, NOTHING},
+    [TACET_OPCODE_FUTEX_WAKE] = {"futex wake", WORD, NOTHING, NOTHING},
+    [TACET_OPCODE_FUTEX_WAITV] = {"futex wait any", WORDS, NOTHING, NOTHING},
 };
 
 /* What is copied back. */
@@ -171,6 +187,14 @@ static size_t bytes_of(enum target target, const void *pointer, const struct io_
         return sizeof(siginfo_t);
     case WORD:
         return sizeof(uint32_t);
+    case PEER:
+        return sqe->addr2 != 0 ? *(const socklen_t *)(uintptr_t)sqe->addr2 : 0;
+    case PEER_LENGTH:
+        return sizeof(socklen_t);
+    case NAME:
+        return sqe->addr2;
+    case DESTINATION:
+        return sqe->addr_len;
     default:
         return sqe->len;
     }
@@ -185,10 +209,27 @@ static struct need need_of(const struct tacet_context *context, enum target targ
     if (target == WORDS)
         return words_touch(context, sqe) ? (struct need){.room = sizeof(uint32_t)} : none;
     const void *pointer = (const void *)(uintptr_t)address;
-    if (target == NOTHING || !holds(context, pointer))
+    if (target == NOTHING || target == MESSAGE || !holds(context, pointer))
         return none;
     size_t bytes = bytes_of(target, pointer, sqe);
-    return (struct need){bytes, aligned(bytes) + aligned(sizeof(struct part))};
+    return (struct need){bytes, aligned(bytes) + aligned(2 * sizeof(struct part))};
+}
+
+/* Messages are not copied: too much belongs to them. */
+static const char a_message[] = "a struct msghdr, or what it points to,";
+
+static bool message_touches(const struct tacet_context *context, const struct io_uring_sqe *sqe)
+{
+    const struct msghdr *message = (const struct msghdr *)(uintptr_t)sqe->addr;
+    if (pointers_of(sqe->opcode)->addr != MESSAGE || message == NULL)
+        return false;
+    if (holds(context, message) || holds(context, message->msg_name) || holds(context, message->msg_control) ||
+        holds(context, message->msg_iov))
+        return true;
+    for (size_t i = 0; message->msg_iov != NULL && i < message->msg_iovlen; i++)
+        if (holds(context, message->msg_iov[i].iov_base))
+            return true;
+    return false;
 }
 
 struct needs {
@@ -257,11 +298,14 @@ static uint64_t capture_bytes(struct bounce *bounce, enum target target, uint64_
     void *pointer = (void *)(uintptr_t)address;
     if (target == STRING)
         return (uintptr_t)copy_of(bounce, pointer, strlen(pointer) + 1);
-    if (target == BYTES_READ)
-        return (uintptr_t)copy_of(bounce, pointer, sqe->len);
-    bounce->parts = take_room(bounce, sizeof *bounce->parts);
+    size_t bytes = bytes_of(target, pointer, sqe);
+    if (target == BYTES_READ || target == NAME || target == DESTINATION)
+        return (uintptr_t)copy_of(bounce, pointer, bytes);
+    if (bounce->parts == NULL)
+        bounce->parts = take_room(bounce, 2 * sizeof *bounce->parts); /* there may be one for each field */
     bounce->by_result = target == BYTES_WRITTEN;
-    return (uintptr_t)room_back(bounce, pointer, bytes_of(target, pointer, sqe));
+    void *room = room_back(bounce, pointer, bytes);
+    return (uintptr_t)(target == PEER_LENGTH ? memcpy(room, pointer, bytes) : room);
 }
 
 static TACET_COLD tacet_result refuse_size(const struct tacet_task *task, const char *operation, size_t bytes,
@@ -314,6 +358,8 @@ static tacet_result capture(struct bounce **bounce, const struct tacet_task *tas
     const struct needs needs = needs_of(context, pointers, sqe);
     size_t bytes_max = tacet_switcher_get_options(context->switcher)->bounce_bytes_max;
     *bounce = NULL;
+    if (message_touches(context, sqe))
+        return refuse_place(task, a_message);
     if (TACET_LIKELY(needs.room == 0))
         return 0;
     if (pointers->name == NULL)
@@ -393,6 +439,8 @@ tacet_result tacet_op_check_stack(const struct tacet_executor *executor, const s
         return r;
     const struct tacet_context *context = &c_task_of(task)->context;
     const struct pointers *pointers = pointers_of(sqe->opcode);
+    if (message_touches(context, sqe))
+        return refuse_place(task, a_message);
     if (needs_of(context, pointers, sqe).room == 0)
         return 0;
     char what[64];

@@ -10,6 +10,7 @@
 #include "op/multishot.h"
 
 #include "op/bounce.h"
+#include "op/buffer_ring.h"
 #include "op/op.h"
 #include "task/c_task.h"
 
@@ -43,6 +44,8 @@ static void give_back(const struct tacet_multishot *multishot, struct tacet_mult
 {
     if (multishot->request.opcode == IORING_OP_ACCEPT)
         close(result.value);
+    else if (result.flags & IORING_CQE_F_BUFFER)
+        tacet_buffer_ring_give(multishot->buffers, result.flags >> IORING_CQE_BUFFER_SHIFT);
 }
 
 static tacet_result arm(struct tacet_multishot *multishot)
@@ -53,7 +56,7 @@ static tacet_result arm(struct tacet_multishot *multishot)
         return r;
     *sqe = multishot->sqe;
     tacet_request_commit(multishot->executor, &multishot->request, TACET_TAG_MULTISHOT, sqe->opcode, sqe);
-    multishot->request.attention = 0;
+    multishot->request.attention = 0; /* its completions come here anyway */
     return 0;
 }
 

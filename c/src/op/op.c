@@ -5,6 +5,7 @@
  * theirs until then.
  */
 #include "op/op.h"
+#include "op/buffer_ring.h"
 
 #include "executor/timers.h"
 #include "ring/admission.h"
@@ -137,6 +138,8 @@ void op_cancel_everything(struct executor *executor)
 
 void op_discard(struct tacet_op *op)
 {
+    if (op->request.attention & TACET_OP_BY_FLAGS && !opcode_sends(op->request.opcode))
+        buffer_ring_discard(executor_of(tacet_task_executor(op->owner.task)), &op->request);
     if (!opcode_opens(op->request.opcode) || op->result < 0)
         return;
     close((int)op->result);

@@ -26,6 +26,13 @@ static inline bool opcode_opens(unsigned opcode)
     return opcode == IORING_OP_OPENAT2 || opcode == IORING_OP_ACCEPT || opcode == IORING_OP_SOCKET;
 }
 
+/* Whether it is one of the zero-copy ones. */
+static inline bool opcode_sends(unsigned opcode)
+{
+    return opcode == IORING_OP_SEND || opcode == IORING_OP_SEND_ZC || opcode == IORING_OP_SENDMSG ||
+           opcode == IORING_OP_SENDMSG_ZC;
+}
+
 static inline struct tacet_task *task_of_request(struct tacet_request *request)
 {
     return TACET_CONTAINER_OF(request, struct tacet_task, request);
@@ -51,6 +58,9 @@ void op_cancel_everything(struct executor *executor);
 
 /* What the end of a suspending open or sync means for its file, and for the caller. */
 tacet_result file_settle(struct tacet_file *file, unsigned opcode, tacet_result r);
+
+/* Nobody takes the descriptors that a message has brought. */
+void message_discard(struct msghdr *message);
 
 /* Nobody takes the result of a completed op any more: a descriptor that it opened is closed. */
 void op_discard(struct tacet_op *op);

@@ -302,7 +302,9 @@ static bool is_write(unsigned opcode)
 static enum kind kind_of(const struct io_uring_sqe *sqe, struct stat *status)
 {
     enum kind kind = (enum kind)kinds[sqe->opcode];
-    if ((sqe->user_data & TACET_TAG_MASK) > TACET_TAG_GROUP || sqe->flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK))
+    const unsigned unlimited = IOSQE_IO_LINK | IOSQE_IO_HARDLINK |
+                               IOSQE_BUFFER_SELECT; /* the buffers limit the last ones */
+    if ((sqe->user_data & TACET_TAG_MASK) > TACET_TAG_GROUP || sqe->flags & unlimited)
         return NOT_LIMITED;
     if (sqe->opcode == IORING_OP_OPENAT2)
         return makes_a_file(sqe) ? WORKER : NOT_LIMITED;

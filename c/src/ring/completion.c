@@ -73,6 +73,8 @@ static tacet_result keep_descriptor(const struct tacet_request *request, tacet_r
         return result == -ECANCELED ? close_now(request->closes) : result;
     if (request->tag == TACET_TAG_CALLBACK || result < 0)
         return result;
+    if (request->opcode == IORING_OP_RECVMSG) /* what a task awaits is found when the task is abandoned */
+        return result;
     close_now((int)result);
     return -ECANCELED;
 }
@@ -82,11 +84,10 @@ static void deliver_to_task(struct tacet_task *task, tacet_result result)
 {
     struct tacet_request *request = &task->request;
     request->state = TACET_OP_IDLE;
-    if (opcode_opens(request->opcode)) { /* until the task has taken it */
+    if (request->attention & TACET_OP_DESCRIPTOR && result < 0)
+        request->attention &= (uint8_t)~TACET_OP_DESCRIPTOR;
+    if (opcode_opens(request->opcode)) /* until the task has taken it */
         request->closes = (int32_t)result;
-        if (result < 0)
-            request->attention &= (uint8_t)~TACET_OP_DESCRIPTOR;
-    }
     tacet_task_unpark(task, task->wait == TACET_WAIT_ANY_OP ? -ETIME : tacet_task_take_end(task, result));
 }
 
@@ -190,9 +191,14 @@ static TACET_COLD void note_wake(struct ring *ring, const struct io_uring_cqe *c
     ring->ops->woken(ring, cqe);
 }
 
-/* A zero-copy send ends when the kernel gives the buffer back, which a second completion says; the first has the result. */
+/*
+ * A zero-copy send ends when the kernel gives the buffer back, which a second completion says; the first has the result. Of what
+ * was read into a buffer that the kernel has chosen, the flags say into which.
+ */
 static void one_of_several(struct executor *executor, struct tacet_request *request, int32_t result, uint32_t flags)
 {
+    if (flags & IORING_CQE_F_BUFFER)
+        request->buffer = (uint16_t)(flags >> IORING_CQE_BUFFER_SHIFT);
     if (flags & IORING_CQE_F_MORE) {
         executor->ring.completed--; /* the terminal one counts */
         *kept_result(request) = result;

@@ -50,6 +50,15 @@ static void wake(struct ring *ring)
     syscall(__NR_futex, ring->sleep_word, FUTEX_WAKE_PRIVATE, INT_MAX);
 }
 
+static tacet_result add_buffers(struct ring *ring, struct io_uring_buf_ring *entries, unsigned count, uint16_t group)
+{
+    (void)ring;
+    (void)entries;
+    (void)count;
+    (void)group;
+    return -ENOTSUP;
+}
+
 const struct ring_ops no_ring_ops = {
     .name = "none",
     .init = init,
@@ -57,5 +66,6 @@ const struct ring_ops no_ring_ops = {
     .enter = enter,
     .submit_at_once = submit_at_once,
     .wake = wake,
+    .add_buffers = add_buffers,
     .now = clock_ns,
 };

@@ -40,6 +40,10 @@ struct ring_ops {
     /* The completion of what it uses for that. */
     void (*woken)(struct ring *ring, const struct io_uring_cqe *cqe);
 
+    /* Buffers that the kernel may choose from, and the end of that; entries: pages of the caller's. */
+    tacet_result (*add_buffers)(struct ring *ring, struct io_uring_buf_ring *entries, unsigned count, uint16_t group);
+    void (*remove_buffers)(struct ring *ring, uint16_t group);
+
     uint64_t (*now)(void);
 };
 

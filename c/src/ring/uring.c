@@ -333,6 +333,21 @@ static tacet_result enter(struct ring *ring, unsigned wait_nr, uint64_t timeout_
     return enter_with(ring, wait_nr, ring->enter_flags, NULL, _NSIG / 8);
 }
 
+/* A kernel without them takes the registration for one of a later kernel's. */
+static tacet_result add_buffers(struct ring *ring, struct io_uring_buf_ring *entries, unsigned count, uint16_t group)
+{
+    struct io_uring_buf_reg registration = {.ring_addr = (uint64_t)(uintptr_t)entries,
+                                            .ring_entries = count,
+                                            .bgid = group};
+    int r = io_uring_register_buf_ring(&ring->uring, &registration, 0);
+    return r == -EINVAL ? -EOPNOTSUPP : r;
+}
+
+static void remove_buffers(struct ring *ring, uint16_t group)
+{
+    io_uring_unregister_buf_ring(&ring->uring, group);
+}
+
 const struct ring_ops uring_ops = {
     .name = "io_uring",
     .init = init,
@@ -341,5 +356,7 @@ const struct ring_ops uring_ops = {
     .submit_at_once = submit_at_once,
     .wake = wake,
     .woken = woken,
+    .add_buffers = add_buffers,
+    .remove_buffers = remove_buffers,
     .now = clock_ns,
 };

@@ -432,12 +432,16 @@ void tacet_task_exit(struct tacet_task *task, tacet_result result)
         exit_extra(task);
 }
 
-/* An open that has completed, whose task will not be resumed to take the descriptor. */
+/* What has completed, and brought descriptors that the task will not be resumed to take. */
 static void discard_awaited(struct tacet_task *task)
 {
-    if (task->request.attention & TACET_OP_DESCRIPTOR && opcode_opens(task->request.opcode) &&
-        task->request.state == TACET_OP_IDLE)
-        close(task->request.closes);
+    const struct tacet_request *request = &task->request;
+    if (request->attention & TACET_OP_DESCRIPTOR && request->state == TACET_OP_IDLE) {
+        if (opcode_opens(request->opcode))
+            close(request->closes);
+        else if (request->opcode == IORING_OP_RECVMSG)
+            message_discard(task->message);
+    }
     task->request.attention = 0;
 }
 

@@ -103,7 +103,7 @@ TACET_EXPORT bool tacet_chain_submit(struct tacet_executor *executor, uint32_t f
 /* For layers above C: the running task sleeps by its own request. Below 0: it does not, and was not parked. */
 TACET_EXPORT tacet_result tacet_sleep_park(struct tacet_task *task, uint64_t duration_ns);
 
-/* An open whose value the task has taken. */
+/* What its request brought, to be given back if nobody takes it, the task has taken. */
 static inline void tacet_task_note_taken(struct tacet_task *task)
 {
     task->request.attention = 0;
@@ -147,6 +147,7 @@ static inline uint8_t tacet_opcode_attention(unsigned opcode)
     case IORING_OP_CLOSE:
     case IORING_OP_ACCEPT:
     case IORING_OP_SOCKET:
+    case IORING_OP_RECVMSG:
         return TACET_OP_DESCRIPTOR;
     case IORING_OP_SEND_ZC:
     case IORING_OP_SENDMSG_ZC:
@@ -182,6 +183,8 @@ static inline void tacet_task_commit_and_park(struct tacet_executor *executor, s
 {
     if (tacet_opcode_has_ioprio(opcode))
         sqe->ioprio = task->ioprio;
+    if (opcode == IORING_OP_RECVMSG)
+        task->message = (struct msghdr *)(uintptr_t)sqe->addr;
     tacet_request_commit(executor, &task->request, TACET_TAG_AWAIT, opcode, sqe);
     tacet_task_park_request(task, cancellable ? TACET_WAIT_REQUEST : TACET_WAIT_TO_THE_END);
 }

@@ -20,6 +20,7 @@
 extern "C" {
 #endif
 
+struct msghdr;
 struct stand_in;
 struct tacet_file;
 struct tacet_op;
@@ -82,12 +83,18 @@ struct tacet_request {
         uint32_t timer_slot; /* of a sleep in flight: its place in the heap */
         uint32_t place;      /* with TACET_OP_LIMITED: see ring/admission.c */
         int32_t closes;      /* of a close: the descriptor */
+        struct {             /* of what is read into a buffer that the kernel chooses */
+            uint16_t buffer_group;
+            uint16_t buffer; /* when it has ended; or TACET_NO_BUFFER */
+        };
     };
     uint8_t state;
     uint8_t tag;
     uint8_t opcode;
     uint8_t attention; /* bits of enum tacet_op_attention; 0: its completion goes the short way */
 } __attribute__((aligned(8)));
+
+#define TACET_NO_BUFFER UINT16_MAX
 
 /* Legal successors of each state, as a bit mask. ... -> EXITED, and READY -> SUSPENDED: the executor is destroyed. */
 static const uint8_t tacet_task_successors[TACET_TASK_STATE_COUNT] = {
@@ -133,6 +140,7 @@ struct tacet_task {
         struct tacet_list_node wait_node; /* in the list of what it waits for */
         tacet_result waited;              /* of the task that it has waited for */
         struct tacet_file *file;          /* what the end of its request means something for */
+        struct msghdr *message;           /* that it receives; it may bring descriptors */
     };
     struct tacet_list_node attached_node; /* in the executor's list of tasks */
     struct tacet_list_node *waiters;      /* a ring of the wait_nodes of those that wait for its exit, or NULL */

@@ -33,11 +33,11 @@ private:
     temporary_directory directory_;
 };
 
-tacet_executor_options always_through_ring()
+tacet_executor_options options_with(bool always_through_ring)
 {
     tacet_executor_options options = {};
     options.ring_entries = 8;
-    options.always_through_ring = true;
+    options.always_through_ring = always_through_ring;
     return options;
 }
 
@@ -64,7 +64,7 @@ TEST_CASE("reads and writes of cached files are done at once, unless that is swi
                {[&](tacet_task* self) { return tacet_file_read(self, &cached.file, bytes.get(), block, block); },
                 [&](tacet_task* self) { return tacet_file_write(self, &cached.file, bytes.get(), block, 0); },
                 [&](tacet_task* self) { return tacet_file_read(self, &cached.file, bytes.get(), block, 4 * block); }});
-    executor executor = off ? support::executor(always_through_ring()) : support::executor();
+    executor executor(options_with(off));
     works.attach(executor);
     executor.run_until_idle();
     CHECK(works.results() == std::vector<tacet_result>{block, block, 0});
@@ -81,7 +81,7 @@ TEST_CASE("reads and writes of cached files are done at once, unless that is swi
 
 TEST_CASE("what pays is found out per file: a pipe is left alone soon, a cached file is not", "[at_once]")
 {
-    executor executor;
+    executor executor(options_with(false));
     const cached_file cached(1);
     support::pipe pipe;
     const tacet_file reader = pipe.reader();
@@ -108,7 +108,7 @@ TEST_CASE("what pays is found out per file: a pipe is left alone soon, a cached 
 TEST_CASE("a file that is asked to wait for its device is not tried", "[at_once]")
 {
     const int flags = GENERATE(O_SYNC, O_DSYNC);
-    executor executor;
+    executor executor(options_with(false));
     const cached_file cached(1, O_RDWR | flags);
     char byte[1] = {'z'};
     task works(asm_kind(), {[&](tacet_task* self) { return tacet_file_write(self, &cached.file, byte, 1, 0); },
@@ -121,7 +121,7 @@ TEST_CASE("a file that is asked to wait for its device is not tried", "[at_once]
 
 TEST_CASE("a task that need not wait lets the others have their turn", "[at_once]")
 {
-    executor executor;
+    executor executor(options_with(false));
     const cached_file cached(1);
     bool stop = false;
     int reads = 0;
@@ -143,7 +143,7 @@ TEST_CASE("a task that need not wait lets the others have their turn", "[at_once
 TEST_CASE("errors, cancels and deadlines are those of the ring", "[at_once]")
 {
     const bool off = GENERATE(false, true);
-    executor executor = off ? support::executor(always_through_ring()) : support::executor();
+    executor executor(options_with(off));
     const cached_file cached(1), read_only(1, O_RDONLY);
     tacet_file closed = {-1, 0, 0}, directory = {::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), 0, 0};
     char byte = 0;

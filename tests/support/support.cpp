@@ -71,6 +71,7 @@ static tacet_executor_options options_of(const ring_kind& ring, bool accounting)
 {
     tacet_executor_options options = {};
     options.ring_entries = ring.entries;
+    options.always_through_ring = true; /* it is what they are for */
     options.setup_flags_forbidden = ring.flags_forbidden;
     options.accounting = accounting;
     return options;

@@ -69,22 +69,29 @@ tacet_result tacet_write_at_once(struct tacet_task *task, int fd, const void *bu
     return try_at_once(task, pwritev2, fd, &vector, offset);
 }
 
+/* A buffer on a stack that moves is refused where it is large: not only where the page cache lacks something. */
+static bool is_on_moving_stack(const struct tacet_task *task, const void *buffer)
+{
+    return tacet_task_ops(task)->flags & TACET_SWITCHER_STACK_NOT_STABLE &&
+           tacet_task_ops(task)->holds(&c_task_of(task)->context, buffer);
+}
+
 /* A body that suspends by returning counts on it that a call which succeeds has suspended. */
-static bool may_try(const struct tacet_task *task, const struct tacet_file *file)
+static bool may_try(const struct tacet_task *task, const struct tacet_file *file, const void *buffer)
 {
     return file != NULL && call_check_may_suspend(task) == 0 &&
            !(tacet_task_ops(task)->flags & TACET_SWITCHER_SUSPENDS_BY_RETURNING) &&
-           tacet_may_try_at_once(tacet_task_executor(task), file->flags);
+           tacet_may_try_at_once(tacet_task_executor(task), file->flags) && !is_on_moving_stack(task, buffer);
 }
 
 tacet_result at_once_read(struct tacet_task *task, const struct tacet_file *file, void *buffer, size_t bytes,
                           uint64_t offset)
 {
-    return may_try(task, file) ? tacet_read_at_once(task, file->fd, buffer, bytes, offset) : TACET_PENDING;
+    return may_try(task, file, buffer) ? tacet_read_at_once(task, file->fd, buffer, bytes, offset) : TACET_PENDING;
 }
 
 tacet_result at_once_write(struct tacet_task *task, const struct tacet_file *file, const void *buffer, size_t bytes,
                            uint64_t offset)
 {
-    return may_try(task, file) ? tacet_write_at_once(task, file->fd, buffer, bytes, offset) : TACET_PENDING;
+    return may_try(task, file, buffer) ? tacet_write_at_once(task, file->fd, buffer, bytes, offset) : TACET_PENDING;
 }

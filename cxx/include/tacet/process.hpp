@@ -138,8 +138,9 @@ public:
         for (const std::string& each : options_.arguments)
             arguments.push_back(word(each));
         arguments.push_back(nullptr);
-        for (const std::string& each : options_.environment.value_or(std::vector<std::string>()))
-            environment.push_back(word(each));
+        if (options_.environment)
+            for (const std::string& each : *options_.environment)
+                environment.push_back(word(each));
         environment.push_back(nullptr);
         pid_t pid = -1;
         require(posix_spawnp(&pid, options_.program.c_str(), &actions_, &attributes_, arguments.data(),

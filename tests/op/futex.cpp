@@ -133,6 +133,20 @@ TEST_CASE("a cancelled wait for a futex leaves its place in the queue", "[futex]
     CHECK(wake_plainly(&word, INT_MAX) == 0);
 }
 
+TEST_CASE("a wait for a futex ends at its deadline", "[futex]")
+{
+    NEEDS_FUTEXES();
+    executor executor;
+    const switcher_kind& switcher = GENERATE(from_range(suspending_switchers()));
+    const uint32_t word = 0;
+    const auto limit = [](tacet_task* self) { return tacet_task_set_deadline(self, tacet_now() + 1); };
+    task waiter(switcher, {limit, wait_on(&word, 0)});
+    waiter.attach(executor);
+    CHECK(executor.run_until_idle() >= 0);
+    CHECK(waiter.results() == results{0, -ETIME});
+    CHECK(wake_plainly(&word, INT_MAX) == 0);
+}
+
 TEST_CASE("a wake that races a cancel is not lost", "[futex]")
 {
     NEEDS_FUTEXES();

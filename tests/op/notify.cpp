@@ -178,6 +178,24 @@ TEST_CASE("what came for a cancelled wait, or for none, is there for the next", 
     CHECK_FALSE(kind.is_left(source, counter));
 }
 
+TEST_CASE("a wait that ends at its deadline takes nothing", "[signal][eventfd]")
+{
+    executor executor;
+    const switcher_kind& switcher = GENERATE(from_range(suspending_switchers()));
+    const kind& kind = GENERATE(from_range(kinds()));
+    CAPTURE(kind.name);
+    const source source;
+    const counter counter;
+    uint64_t count = 0;
+    const auto limit = [](tacet_task* self) { return tacet_task_set_deadline(self, tacet_now() + 1); };
+    task waiter(switcher, {limit, kind.wait(source, counter, &count)});
+    waiter.attach(executor);
+    CHECK(executor.run_until_idle() >= 0);
+    CHECK(waiter.results() == results{0, -ETIME});
+    kind.give(source, counter);
+    CHECK(kind.is_left(source, counter));
+}
+
 TEST_CASE("what comes as the wait for it is cancelled is had, or left", "[signal][eventfd]")
 {
     executor executor;

@@ -295,3 +295,19 @@ TEST_CASE("the status of a child is taken by its pidfd when it has exited, and o
     CHECK(tacet_process_open(child.pid()) == -ESRCH);
     CHECK(tacet_process_take(pidfd, &info) == -EBADF);
 }
+
+TEST_CASE("a wait for a child that ends at its deadline takes nobody's status", "[process]")
+{
+    const by way = GENERATE(from_range(ways()));
+    const switcher_kind& switcher = GENERATE_COPY(from_range(switchers_for(way)));
+    waiting_executor executor(way);
+    const child child;
+    siginfo_t info = {};
+    const auto limit = [](tacet_task* self) { return tacet_task_set_deadline(self, tacet_now() + 1); };
+    task waiter(switcher, {limit, wait_for(child, info)});
+    waiter.attach(executor);
+    CHECK(executor.handle.run_until_idle() >= 0);
+    CHECK(waiter.results() == std::vector<tacet_result>{0, -ETIME});
+    CHECK(info.si_pid == 0);
+    CHECK(child.is_there());
+}

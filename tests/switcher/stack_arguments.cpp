@@ -533,3 +533,38 @@ TEST_CASE("a task's own op in memory that stays works under every switcher", "[b
     CHECK(r == 100);
     CHECK(executor.lines.empty());
 }
+
+TEST_CASE("what became of a child comes back to the task's stack", "[bounce]")
+{
+    if (!kernel_has(TACET_OPCODE_WAITID))
+        SKIP("Linux 6.7: waitid through the ring");
+    const switcher_kind way = any_way();
+    CAPTURE(way.name);
+    reporting_executor executor;
+    support::pipe hold;
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        char byte;
+        ::close(hold.fds[1]);
+        ::_exit(::read(hold.fds[0], &byte, 1) == 1 ? 11 : 1);
+    }
+    const auto wait = [&](tacet_task* self) -> tacet_result {
+        siginfo_t info;
+        const tacet_result r = tacet_process_wait(self, P_PID, static_cast<id_t>(child), &info, WEXITED);
+        CHECK(r == 0);
+        CHECK(info.si_pid == child);
+        return info.si_status;
+    };
+    const auto end_it = [&](tacet_task* self) -> tacet_result {
+        const tacet_result r = poison(self, 3);
+        hold.write("x");
+        return r;
+    };
+    task waiter(way.instance(), {wait}), ender(way.instance(), {end_it});
+    waiter.attach(executor);
+    ender.attach(executor);
+    CHECK(tacet_executor_run(executor, TACET_UNTIL_IDLE, nullptr) > 0);
+    CHECK(tacet_task_result(waiter) == 11);
+    CHECK(executor.lines.empty());
+}

@@ -1,7 +1,9 @@
-// SIGINT and SIGTERM, read through the ring: whoever has work in hand looks whether it should stop.
+// SIGINT and SIGTERM, awaited: whoever has work in hand looks whether it should stop.
 #pragma once
 
 #include <tacet/tacet.hpp>
+
+#include <optional>
 
 namespace cp {
 
@@ -21,10 +23,11 @@ public:
     // Keeps the two signals from ending the process. Before any other thread exists.
     void block_signals();
 
-    // Waits for the first of them.
+    // Waits for the first of them, after that.
     tacet::task<void> watch();
 
 private:
+    std::optional<tacet::signal_set> signals_;
     int signal_ = 0;
 };
 

@@ -81,15 +81,15 @@ call wait_for(const counter& counter, uint64_t* count)
     return taking([&counter, count](tacet_task* self) { return tacet_event_fd_wait(self, counter.get(), count); });
 }
 
-void send(int signal, int value)
+bool send(int signal, int value)
 {
-    REQUIRE(::sigqueue(::getpid(), signal, sigval{.sival_int = value}) == 0);
+    return ::sigqueue(::getpid(), signal, sigval{.sival_int = value}) == 0;
 }
 
 /* What both can do: to give one, to wait for one and count it, and to have what is left. */
 struct kind {
     const char* name;
-    void (*give)(const source&, const counter&);
+    bool (*give)(const source&, const counter&); /* from any thread */
     call (*wait)(const source&, const counter&, uint64_t*);
     bool (*is_left)(const source&, const counter&);
 };
@@ -97,10 +97,10 @@ struct kind {
 const std::vector<kind>& kinds()
 {
     static const std::vector<kind> all = {
-        {"signal", [](const source&, const counter&) { send(SIGRTMIN, 1); },
+        {"signal", [](const source&, const counter&) { return send(SIGRTMIN, 1); },
          [](const source& source, const counter&, uint64_t*) { return wait_for(source); },
          [](const source& source, const counter&) { return tacet_signal_take(source.get(), nullptr) == SIGRTMIN; }},
-        {"eventfd", [](const source&, const counter& counter) { CHECK(tacet_event_fd_add(counter.get(), 1) == 0); },
+        {"eventfd", [](const source&, const counter& counter) { return tacet_event_fd_add(counter.get(), 1) == 0; },
          [](const source&, const counter& counter, uint64_t* count) { return wait_for(counter, count); },
          [](const source&, const counter& counter) {
              uint64_t count = 0;
@@ -121,12 +121,12 @@ TEST_CASE("a signal is had by the task that waits for it, with what came along",
     signalfd_siginfo info = {};
     task waiter(switcher, {wait_for(source, &info)});
     if (before)
-        send(SIGRTMIN, 77);
+        CHECK(send(SIGRTMIN, 77));
     waiter.attach(executor);
     let_settle(executor);
     CHECK(tacet_task_has_exited(waiter) == before);
     if (!before)
-        send(SIGRTMIN, 77);
+        CHECK(send(SIGRTMIN, 77));
     CHECK(executor.run_until_idle() >= 0);
     CHECK(waiter.results() == results{SIGRTMIN});
     CHECK(info.ssi_int == 77);
@@ -145,7 +145,7 @@ TEST_CASE("signals come in their order, each to one of those who wait", "[signal
     other.attach(executor);
     let_settle(executor);
     for (int value = 1; value <= 4; value++)
-        send(SIGRTMIN, value);
+        CHECK(send(SIGRTMIN, value));
     CHECK(executor.run_until_idle() >= 0);
     CHECK(one.results() == results{SIGRTMIN, SIGRTMIN});
     CHECK(other.results() == results{SIGRTMIN, SIGRTMIN});
@@ -171,7 +171,7 @@ TEST_CASE("what came for a cancelled wait, or for none, is there for the next", 
     CHECK(executor.run_until([&] { return waiter.results().size() == 1; }));
     CHECK(waiter.results() == results{-ECANCELED});
     CHECK_FALSE(kind.is_left(source, counter));
-    kind.give(source, counter);
+    CHECK(kind.give(source, counter));
     CHECK(executor.run_until_idle() >= 0);
     CHECK(waiter.results().size() == 2);
     CHECK(waiter.results().back() >= 0);
@@ -192,7 +192,7 @@ TEST_CASE("a wait that ends at its deadline takes nothing", "[signal][eventfd]")
     waiter.attach(executor);
     CHECK(executor.run_until_idle() >= 0);
     CHECK(waiter.results() == results{0, -ETIME});
-    kind.give(source, counter);
+    CHECK(kind.give(source, counter));
     CHECK(kind.is_left(source, counter));
 }
 
@@ -204,13 +204,13 @@ TEST_CASE("what comes as the wait for it is cancelled is had, or left", "[signal
     CAPTURE(kind.name);
     const source source;
     const counter counter;
-    std::atomic<int> round_of_other{0};
+    std::atomic<int> round_of_other{0}, given{0};
     const int rounds = 300;
     std::thread other([&] {
         for (int round = 1; round <= rounds; round++) {
             while (round_of_other.load() < 2 * round - 1)
                 std::this_thread::yield();
-            kind.give(source, counter);
+            given += kind.give(source, counter);
             round_of_other = 2 * round;
         }
     });
@@ -229,6 +229,7 @@ TEST_CASE("what comes as the wait for it is cancelled is had, or left", "[signal
         CHECK((tacet_task_result(waiter) < 0) == kind.is_left(source, counter));
     }
     other.join();
+    CHECK(given == rounds);
 }
 
 TEST_CASE("what came is left by an executor that is destroyed", "[signal][eventfd]")
@@ -248,7 +249,7 @@ TEST_CASE("what came is left by an executor that is destroyed", "[signal][eventf
         waiter.attach(executor);
         let_settle(executor);
         if (comes)
-            kind.give(source, counter);
+            CHECK(kind.give(source, counter));
         CHECK(executor.destroy() == 0);
     }
     CHECK(kind.is_left(source, counter) == comes);
@@ -265,7 +266,9 @@ TEST_CASE("an eventfd gives all that was added, a semaphore one at a time", "[ev
     task waiter(switcher, {wait_for(counter, &counts[0]), wait_for(counter, &counts[1])});
     waiter.attach(executor);
     let_settle(executor);
-    std::thread([&] { CHECK(tacet_event_fd_add(counter.get(), 5) == 0); }).join();
+    tacet_result added = -1;
+    std::thread([&] { added = tacet_event_fd_add(counter.get(), 5); }).join();
+    CHECK(added == 0);
     CHECK(executor.run_until_idle() >= 0);
     CHECK(waiter.results() == results{0, 0});
     CHECK(counts[0] == (semaphore ? 1 : 2));

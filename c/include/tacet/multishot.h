@@ -61,6 +61,12 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_poll_multishot_start(struct tace
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_multishot_next(struct tacet_task *task,
                                                                struct tacet_multishot *multishot);
 
+/* Whether there is something to take. */
+static inline bool tacet_multishot_has_next(const struct tacet_multishot *multishot)
+{
+    return multishot->count > 0 || multishot->error < 0;
+}
+
 /* The same without waiting: TACET_PENDING where there is none. */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_multishot_take(struct tacet_multishot *multishot);
 

@@ -100,6 +100,9 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_socket_receive_message(struct ta
                                                                        const struct tacet_file *socket,
                                                                        struct msghdr *message, int flags);
 
+/* Closes the descriptors that a received message has brought, and takes them out of it. */
+TACET_EXPORT void tacet_message_discard(struct msghdr *message);
+
 /*
  * send(2) that does not copy, for long buffers (10 KiB and more): it ends when the kernel does not need the buffer any more, which
  * over a network is when the other side has acknowledged the bytes. A cancel does not end that. Where the socket or the kernel

@@ -59,9 +59,6 @@ void op_cancel_everything(struct executor *executor);
 /* What the end of a suspending open or sync means for its file, and for the caller. */
 tacet_result file_settle(struct tacet_file *file, unsigned opcode, tacet_result r);
 
-/* Nobody takes the descriptors that a message has brought. */
-void message_discard(struct msghdr *message);
-
 /* Nobody takes the result of a completed op any more: a descriptor that it opened is closed. */
 void op_discard(struct tacet_op *op);
 

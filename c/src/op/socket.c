@@ -129,7 +129,7 @@ tacet_result tacet_socket_receive_message(struct tacet_task *task, const struct 
                                             : tacet_prepare_receive_message(&sqe, socket->fd, message, flags));
 }
 
-void message_discard(struct msghdr *message)
+void tacet_message_discard(struct msghdr *message)
 {
     for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL; part = CMSG_NXTHDR(message, part)) {
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)

@@ -10,6 +10,7 @@
 #include "task/memory.h"
 
 #include <tacet/handover.h>
+#include <tacet/socket.h>
 #include <tacet/time.h>
 
 #include <linux/ioprio.h>
@@ -440,7 +441,7 @@ static void discard_awaited(struct tacet_task *task)
         if (opcode_opens(request->opcode))
             close(request->closes);
         else if (request->opcode == IORING_OP_RECVMSG)
-            message_discard(task->message);
+            tacet_message_discard(task->message);
     }
     task->request.attention = 0;
 }

@@ -2,6 +2,7 @@
 #ifndef TACET_FORMAT_HPP
 #define TACET_FORMAT_HPP
 
+#include <tacet/address.hpp>
 #include <tacet/error.hpp>
 #include <tacet/executor.h>
 
@@ -27,6 +28,16 @@ struct fmt::formatter<tacet::shown> : fmt::formatter<std::string_view> {
                                  : value.result < 0            ? tacet::error_of(value.result).message()
                                                                : std::to_string(value.result);
         return fmt::formatter<std::string_view>::format(text, context);
+    }
+};
+
+// As address::parse() reads it.
+template <>
+struct fmt::formatter<tacet::address> : fmt::formatter<std::string_view> {
+    template <class Context>
+    auto format(const tacet::address& value, Context& context) const
+    {
+        return fmt::formatter<std::string_view>::format(value.text(), context);
     }
 };
 

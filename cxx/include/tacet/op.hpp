@@ -43,6 +43,20 @@ constexpr bool is_cancellable() noexcept
         return true;
 }
 
+// What a request has to tell of the core's part of it, once that has been started; and to learn from it when it has ended.
+template <class Request>
+void note_started(const Request& request, tacet_request& started) noexcept
+{
+    if constexpr (requires { request.started(started); })
+        request.started(started);
+}
+template <class Request>
+void note_ended(Request& request, const tacet_request& ended) noexcept
+{
+    if constexpr (requires { request.ended(ended); })
+        request.ended(ended);
+}
+
 // All that is not the short way: a cancel to deliver, time accounts, a full queue, an argument that cannot be, an
 // operation without the ring. What cannot be started comes back through the ready queue, like what can.
 template <class Request>
@@ -59,6 +73,7 @@ template <class Request>
             r = request.prepare(sqe);
         if (r == 0) {
             tacet_task_commit_and_park(executor, task, Request::opcode, sqe, cancellable);
+            note_started(request, task->request);
             if (task->attention & TACET_TASK_ACCOUNTED)
                 task->request.attention |= TACET_OP_ACCOUNTED;
         }
@@ -84,6 +99,7 @@ inline void start_and_park(Request& request, tacet_task* task) noexcept
                 io_uring_sqe* sqe = tacet_submission_sqe(executor);
                 if (request.prepare(sqe) == 0) [[likely]] {
                     tacet_task_commit_and_park(executor, task, Request::opcode, sqe, is_cancellable<Request>());
+                    note_started(request, task->request);
                     return;
                 }
             }
@@ -211,6 +227,7 @@ private:
     }
     tacet_result taken() noexcept
     {
+        detail::note_ended(request_, task_->request);
         if constexpr (detail::is_discarded<Request>)
             tacet_task_note_taken(task_);
         return task_->result;

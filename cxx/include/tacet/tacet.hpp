@@ -6,8 +6,10 @@
 #error "tacet needs C++20: -std=c++20, or, with Meson, default_options: ['cpp_std=c++20']"
 #endif
 
+#include <tacet/address.hpp>
 #include <tacet/block_on.hpp>
 #include <tacet/blocking.hpp>
+#include <tacet/buffer_ring.hpp>
 #include <tacet/channel.hpp>
 #include <tacet/deadline.hpp>
 #include <tacet/error.hpp>
@@ -19,6 +21,7 @@
 #include <tacet/format.hpp>
 #include <tacet/futex.hpp>
 #include <tacet/inotify.hpp>
+#include <tacet/multishot.hpp>
 #include <tacet/native_task.hpp>
 #include <tacet/op.hpp>
 #include <tacet/pipe.hpp>
@@ -27,6 +30,7 @@
 #include <tacet/resume_on.hpp>
 #include <tacet/scope.hpp>
 #include <tacet/signal.hpp>
+#include <tacet/socket.hpp>
 #include <tacet/spawn_on.hpp>
 #include <tacet/stop.hpp>
 #include <tacet/sync.hpp>

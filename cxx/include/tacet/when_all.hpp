@@ -61,8 +61,10 @@ public:
     {
         TACET_ASSERT(op_.request.state != TACET_OP_IN_FLIGHT);
         if constexpr (is_discarded<Request>)
-            if (op_.result >= 0)
+            if (op_.result >= 0) {
+                note_ended(request_, op_.request);
                 request_.discard(op_.result);
+            }
     }
 
     // What cannot be started has ended.
@@ -85,14 +87,21 @@ public:
         op_.owner.group = &group;
         group.remaining++;
         tacet_request_commit(executor, &op_.request, TACET_TAG_GROUP, Request::opcode, sqe);
+        note_started(request_, op_.request);
     }
 
     // As an awaiter's; once, when it has ended.
-    value_type await_resume() { return value_or_throw(request_, std::exchange(op_.result, nothing)); }
-    result<value_type> take_result() { return value_or_error(request_, std::exchange(op_.result, nothing)); }
+    value_type await_resume() { return value_or_throw(request_, taken()); }
+    result<value_type> take_result() { return value_or_error(request_, taken()); }
 
 private:
     static constexpr tacet_result nothing = -EINPROGRESS;
+
+    tacet_result taken() noexcept
+    {
+        note_ended(request_, op_.request);
+        return std::exchange(op_.result, nothing);
+    }
 
     void set_idle(tacet_result r) noexcept
     {

@@ -1,0 +1,572 @@
+// Sockets: TCP, UDP, Unix.
+//
+//     tacet::socket listener = tacet::listen(tacet::address::parse("127.0.0.1:80"));
+//     tacet::socket connection = co_await listener.accept();
+//     const std::size_t got = co_await connection.receive(buffer);
+//     co_await connection.send_all(answer);
+//
+// Memory that an operation names (the buffer, what vectors and messages point to) must live until its await has ended;
+// addresses are kept by the operation itself. Values and errors are those of the system calls named; nothing raises SIGPIPE.
+#ifndef TACET_SOCKET_HPP
+#define TACET_SOCKET_HPP
+
+#include <tacet/address.hpp>
+#include <tacet/blocking.hpp>
+#include <tacet/buffer_ring.hpp>
+#include <tacet/file.hpp>
+#include <tacet/multishot.hpp>
+#include <tacet/socket.h>
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include <netdb.h>
+
+namespace tacet {
+
+class socket;
+
+struct open_socket_request {
+    using value_type = socket;
+    static constexpr unsigned opcode = IORING_OP_SOCKET;
+    int domain, type, protocol;
+    tacet_executor* executor = nullptr;
+
+    open_socket_request(int domain_, int type_, int protocol_) noexcept
+        : domain(domain_), type(type_), protocol(protocol_)
+    {
+    }
+    void bind(tacet_executor* on) noexcept { executor = on; }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept { return tacet_prepare_socket(sqe, domain, type, protocol); }
+    socket value(tacet_result r) const noexcept;
+    void discard(tacet_result r) const noexcept { ::close(static_cast<int>(r)); }
+    std::string describe() const { return "socket"; }
+};
+
+struct accept_request {
+    using value_type = socket;
+    static constexpr unsigned opcode = IORING_OP_ACCEPT;
+    int fd;
+    address* peer;
+    tacet_executor* executor = nullptr;
+
+    accept_request(int fd_, address* peer_) noexcept : fd(fd_), peer(peer_) {}
+    void bind(tacet_executor* on) noexcept { executor = on; }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return peer != nullptr ? tacet_prepare_accept(sqe, fd, peer->room(), peer->room_length(), 0)
+                               : tacet_prepare_accept(sqe, fd, nullptr, nullptr, 0);
+    }
+    socket value(tacet_result r) const noexcept;
+    void discard(tacet_result r) const noexcept { ::close(static_cast<int>(r)); }
+    std::string describe() const { return detail::describe_descriptor("accept", fd); }
+};
+
+struct connect_request : detail::void_value {
+    static constexpr unsigned opcode = IORING_OP_CONNECT;
+    int fd;
+    address to;
+
+    connect_request(int fd_, const address& to_) noexcept : fd(fd_), to(to_) {}
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_connect(sqe, fd, to.get(), to.length());
+    }
+    std::string describe() const { return "connect " + to.text(); }
+};
+
+struct send_request : detail::size_value {
+    static constexpr unsigned opcode = IORING_OP_SEND;
+    int fd;
+    std::span<const std::byte> buffer;
+    int flags;
+
+    send_request(int fd_, std::span<const std::byte> from, int flags_) noexcept : fd(fd_), buffer(from), flags(flags_)
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_send(sqe, fd, buffer.data(), buffer.size(), flags);
+    }
+    std::string describe() const { return detail::describe_descriptor("send", fd); }
+};
+
+struct send_zero_copy_request : send_request {
+    bool drops_copy = false;
+
+    using send_request::send_request;
+    void bind(const tacet_executor* on) noexcept { drops_copy = tacet_socket_has_zero_copy(on, fd); }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        const tacet_result r = send_request::prepare(sqe);
+        if (drops_copy)
+            sqe->opcode = IORING_OP_SEND_ZC;
+        return r;
+    }
+    void started(tacet_request& request) const noexcept
+    {
+        if (drops_copy)
+            request.attention |= TACET_OP_BY_FLAGS;
+    }
+};
+
+struct receive_request : detail::size_value {
+    static constexpr unsigned opcode = IORING_OP_RECV;
+    int fd;
+    std::span<std::byte> buffer;
+    int flags;
+
+    receive_request(int fd_, std::span<std::byte> into, int flags_) noexcept : fd(fd_), buffer(into), flags(flags_) {}
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_receive(sqe, fd, buffer.data(), buffer.size(), flags);
+    }
+    std::string describe() const { return detail::describe_descriptor("receive", fd); }
+};
+
+struct receive_selected_request : selected_value {
+    static constexpr unsigned opcode = IORING_OP_RECV;
+    int fd;
+    int flags;
+
+    receive_selected_request(int fd_, tacet_buffer_ring* buffers_, int flags_) noexcept
+        : selected_value(buffers_), fd(fd_), flags(flags_)
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        const tacet_result r = tacet_prepare_receive(sqe, fd, nullptr, 0, flags);
+        select(sqe);
+        return r;
+    }
+    std::string describe() const { return detail::describe_descriptor("receive", fd); }
+};
+
+struct send_message_request : detail::size_value {
+    static constexpr unsigned opcode = IORING_OP_SENDMSG;
+    int fd;
+    const msghdr* message;
+    int flags;
+
+    send_message_request(int fd_, const msghdr* message_, int flags_) noexcept
+        : fd(fd_), message(message_), flags(flags_)
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_send_message(sqe, fd, message, flags);
+    }
+    std::string describe() const { return detail::describe_descriptor("send message", fd); }
+};
+
+struct receive_message_request : detail::size_value {
+    static constexpr unsigned opcode = IORING_OP_RECVMSG;
+    int fd;
+    msghdr* message;
+    int flags;
+
+    receive_message_request(int fd_, msghdr* message_, int flags_) noexcept : fd(fd_), message(message_), flags(flags_)
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_receive_message(sqe, fd, message, flags);
+    }
+    void discard(tacet_result) const noexcept { tacet_message_discard(message); }
+    std::string describe() const { return detail::describe_descriptor("receive message", fd); }
+};
+
+// Several buffers, or an address besides: a message of the operation's own.
+struct send_parts_request : detail::size_value {
+    static constexpr unsigned opcode = IORING_OP_SENDMSG;
+    int fd;
+    std::span<const iovec> parts;
+    address to;
+    int flags;
+    msghdr message{};
+
+    send_parts_request(int fd_, std::span<const iovec> parts_, const address& to_, int flags_) noexcept
+        : fd(fd_), parts(parts_), to(to_), flags(flags_)
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) noexcept
+    {
+        message.msg_iov = const_cast<iovec*>(parts.data());
+        message.msg_iovlen = parts.size();
+        message.msg_name = to ? const_cast<sockaddr*>(to.get()) : nullptr;
+        message.msg_namelen = to.length();
+        return tacet_prepare_send_message(sqe, fd, &message, flags);
+    }
+    std::string describe() const { return to ? "send to " + to.text() : detail::describe_descriptor("send", fd); }
+};
+
+struct send_to_request : send_parts_request {
+    iovec part;
+
+    send_to_request(int fd_, std::span<const std::byte> from, const address& to_, int flags_) noexcept
+        : send_parts_request(fd_, {}, to_, flags_), part{const_cast<std::byte*>(from.data()), from.size()}
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) noexcept
+    {
+        parts = std::span<const iovec>(&part, 1);
+        return send_parts_request::prepare(sqe);
+    }
+};
+
+struct receive_parts_request : detail::size_value {
+    static constexpr unsigned opcode = IORING_OP_RECVMSG;
+    int fd;
+    std::span<const iovec> parts;
+    address* peer;
+    int flags;
+    msghdr message{};
+
+    receive_parts_request(int fd_, std::span<const iovec> parts_, address* peer_, int flags_) noexcept
+        : fd(fd_), parts(parts_), peer(peer_), flags(flags_)
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) noexcept
+    {
+        message.msg_iov = const_cast<iovec*>(parts.data());
+        message.msg_iovlen = parts.size();
+        message.msg_name = peer != nullptr ? peer->room() : nullptr;
+        message.msg_namelen = peer != nullptr ? peer->length() : 0;
+        return tacet_prepare_receive_message(sqe, fd, &message, flags);
+    }
+    std::size_t value(tacet_result r) const noexcept
+    {
+        if (peer != nullptr)
+            peer->set_length(message.msg_namelen);
+        return static_cast<std::size_t>(r);
+    }
+    void discard(tacet_result) const noexcept {} // no descriptors: there is no room for them
+    std::string describe() const { return detail::describe_descriptor("receive", fd); }
+};
+
+struct receive_from_request : receive_parts_request {
+    iovec part;
+
+    receive_from_request(int fd_, std::span<std::byte> into, address* peer_, int flags_) noexcept
+        : receive_parts_request(fd_, {}, peer_, flags_), part{into.data(), into.size()}
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) noexcept
+    {
+        parts = std::span<const iovec>(&part, 1);
+        return receive_parts_request::prepare(sqe);
+    }
+};
+
+struct shutdown_request : detail::void_value {
+    static constexpr unsigned opcode = IORING_OP_SHUTDOWN;
+    int fd;
+    int how;
+
+    shutdown_request(int fd_, int how_) noexcept : fd(fd_), how(how_) {}
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept { return tacet_prepare_shutdown(sqe, fd, how); }
+    std::string describe() const { return detail::describe_descriptor("shutdown", fd); }
+};
+
+// What comes one after the other: see multishot.hpp.
+struct accept_kind {
+    using value_type = socket;
+    static constexpr const char* what = "accept";
+    tacet_file listener;
+    unsigned results_max;
+
+    tacet_result start(tacet_multishot* multishot, tacet_executor* executor) const noexcept
+    {
+        return tacet_accept_multishot_start(multishot, executor, &listener, 0, results_max);
+    }
+    socket value(const tacet_multishot* multishot, tacet_result r) const noexcept;
+};
+using accept_stream = multishot_stream<accept_kind>;
+
+struct receive_kind {
+    using value_type = received;
+    static constexpr const char* what = "receive";
+    tacet_file from;
+    tacet_buffer_ring* buffers;
+    unsigned results_max;
+
+    tacet_result start(tacet_multishot* multishot, tacet_executor* executor) const noexcept
+    {
+        return tacet_receive_multishot_start(multishot, executor, &from, buffers, 0, results_max);
+    }
+    received value(const tacet_multishot* multishot, tacet_result r) const noexcept
+    {
+        return received(buffers, tacet_multishot_buffer(multishot), static_cast<std::size_t>(r));
+    }
+};
+using receive_stream = multishot_stream<receive_kind>;
+
+// An open socket. Move-only; one that dies open is closed by an operation nobody waits for.
+class socket {
+public:
+    socket() noexcept {}
+    // Takes a descriptor over. executor: where it is closed if nobody does; null: by close(2).
+    explicit socket(int fd, tacet_executor* executor = nullptr) noexcept : file_(fd, 0, executor) {}
+
+    explicit operator bool() const noexcept { return static_cast<bool>(file_); }
+    int fd() const noexcept { return file_.fd(); }
+    tacet_file& get() noexcept { return file_.get(); }
+    const tacet_file& get() const noexcept { return file_.get(); }
+    int release() noexcept { return file_.release(); }
+
+    // Plain calls: bind(2), listen(2), getsockname(2), getpeername(2), setsockopt(2), getsockopt(2). They do not block.
+    void bind(const address& name)
+    {
+        check_call(tacet_socket_bind(nullptr, &get(), name.get(), name.length()), "bind", &name);
+    }
+    void listen(int backlog = SOMAXCONN) { check_call(tacet_socket_listen(nullptr, &get(), backlog), "listen"); }
+    address name() const
+    {
+        address found;
+        sockaddr* room = found.room();
+        check_call(tacet_socket_get_name(nullptr, &get(), room, found.room_length()), "name of");
+        return found;
+    }
+    address peer() const
+    {
+        address found;
+        sockaddr* room = found.room();
+        check_call(tacet_socket_get_peer(nullptr, &get(), room, found.room_length()), "peer of");
+        return found;
+    }
+    template <class T>
+    void set_option(int level, int option, const T& value)
+    {
+        check_call(tacet_socket_set_option(nullptr, &get(), level, option, &value, sizeof value), "set option of");
+    }
+    template <class T = int>
+    T option(int level, int number) const
+    {
+        T value{};
+        socklen_t bytes = sizeof value;
+        check_call(tacet_socket_get_option(nullptr, &get(), level, number, &value, &bytes), "option of");
+        return value;
+    }
+
+    // accept4(2). A connection that nobody takes is closed.
+    operation<accept_request> accept() const noexcept
+    {
+        return operation<accept_request>(accept_request(fd(), nullptr));
+    }
+    operation<accept_request> accept(address& peer) const noexcept
+    {
+        return operation<accept_request>(accept_request(fd(), &peer));
+    }
+    // One after the other, with at most results_max waiting here; the others wait in the kernel.
+    accept_stream accept_all(unsigned results_max = 64) const { return accept_stream(accept_kind{get(), results_max}); }
+
+    // connect(2).
+    operation<connect_request> connect(const address& to) const noexcept
+    {
+        return operation<connect_request>(connect_request(fd(), to));
+    }
+
+    // send(2), recv(2): the number of bytes, short counts are normal; of a stream, 0 received is its end. At most INT_MAX
+    // bytes, else invalid_argument.
+    operation<send_request> send(std::span<const std::byte> from, int flags = 0) const noexcept
+    {
+        return operation<send_request>(send_request(fd(), from, flags));
+    }
+    operation<receive_request> receive(std::span<std::byte> into, int flags = 0) const noexcept
+    {
+        return operation<receive_request>(receive_request(fd(), into, flags));
+    }
+    // For 10 KiB and more. It ends when the kernel does not need the bytes any more; where it cannot, it copies.
+    operation<send_zero_copy_request> send_zero_copy(std::span<const std::byte> from, int flags = 0) const noexcept
+    {
+        return operation<send_zero_copy_request>(send_zero_copy_request(fd(), from, flags));
+    }
+    // Into a buffer that the kernel chooses when there is something to receive; none is left: no_buffer_space.
+    operation<receive_selected_request> receive(buffer_ring& buffers, int flags = 0) const noexcept
+    {
+        return operation<receive_selected_request>(receive_selected_request(fd(), buffers.get(), flags));
+    }
+    // Piece by piece; at most results_max wait here, the rest in the kernel.
+    receive_stream receive_all(buffer_ring& buffers, unsigned results_max = 16) const
+    {
+        return receive_stream(receive_kind{get(), buffers.get(), results_max});
+    }
+
+    // Several buffers, in their order; datagrams, with their addresses.
+    operation<send_parts_request> send(std::span<const iovec> parts, int flags = 0) const noexcept
+    {
+        return operation<send_parts_request>(send_parts_request(fd(), parts, address(), flags));
+    }
+    operation<receive_parts_request> receive(std::span<const iovec> parts, int flags = 0) const noexcept
+    {
+        return operation<receive_parts_request>(receive_parts_request(fd(), parts, nullptr, flags));
+    }
+    operation<send_to_request> send_to(std::span<const std::byte> from, const address& to, int flags = 0) const noexcept
+    {
+        return operation<send_to_request>(send_to_request(fd(), from, to, flags));
+    }
+    operation<receive_from_request> receive_from(std::span<std::byte> into, address& peer, int flags = 0) const noexcept
+    {
+        return operation<receive_from_request>(receive_from_request(fd(), into, &peer, flags));
+    }
+
+    // sendmsg(2), recvmsg(2). Descriptors that came with a message which nobody takes any more are closed.
+    operation<send_message_request> send_message(const msghdr& message, int flags = 0) const noexcept
+    {
+        return operation<send_message_request>(send_message_request(fd(), &message, flags));
+    }
+    operation<receive_message_request> receive_message(msghdr& message, int flags = 0) const noexcept
+    {
+        return operation<receive_message_request>(receive_message_request(fd(), &message, flags));
+    }
+
+    // All of it, however short the counts.
+    task<void> send_all(std::span<const std::byte> from) const { return send_all_to(fd(), from); }
+    // Until `into` is full; less only at the end of the stream.
+    task<std::size_t> receive_exactly(std::span<std::byte> into) const { return receive_all_from(fd(), into); }
+
+    // shutdown(2).
+    operation<shutdown_request> shutdown(int how = SHUT_WR) const noexcept
+    {
+        return operation<shutdown_request>(shutdown_request(fd(), how));
+    }
+    // Never cancelled; the socket is closed from then on, whatever comes of it.
+    operation<close_request> close() noexcept { return file_.close(); }
+
+private:
+    [[noreturn, gnu::noinline, gnu::cold]] void throw_failed(tacet_result r, const char* what,
+                                                             const address* name) const
+    {
+        throw_error(r,
+                    name != nullptr ? std::string(what) + ' ' + name->text() : detail::describe_descriptor(what, fd()));
+    }
+    void check_call(tacet_result r, const char* what, const address* name = nullptr) const
+    {
+        if (r < 0) [[unlikely]]
+            throw_failed(r, what, name);
+    }
+
+    static task<void> send_all_to(int to, std::span<const std::byte> from)
+    {
+        while (!from.empty()) {
+            const std::span<const std::byte> some = from.first(std::min<std::size_t>(from.size(), INT_MAX));
+            const std::size_t sent = co_await operation<send_request>(send_request(to, some, 0));
+            from = from.subspan(sent);
+        }
+    }
+    static task<std::size_t> receive_all_from(int from, std::span<std::byte> into)
+    {
+        std::size_t received = 0;
+        while (received < into.size()) {
+            const std::span<std::byte> some = into.subspan(received,
+                                                           std::min<std::size_t>(into.size() - received, INT_MAX));
+            const std::size_t bytes = co_await operation<receive_request>(receive_request(from, some, 0));
+            if (bytes == 0)
+                break;
+            received += bytes;
+        }
+        co_return received;
+    }
+
+    file file_;
+};
+
+inline socket open_socket_request::value(tacet_result r) const noexcept
+{
+    return socket(static_cast<int>(r), executor);
+}
+inline socket accept_request::value(tacet_result r) const noexcept
+{
+    return socket(static_cast<int>(r), executor);
+}
+inline socket accept_kind::value(const tacet_multishot* multishot, tacet_result r) const noexcept
+{
+    return socket(static_cast<int>(r), multishot->executor);
+}
+
+// socket(2). Since Linux 5.19, before that operation_not_supported.
+inline operation<open_socket_request> open_socket(int domain, int type, int protocol = 0)
+{
+    return operation<open_socket_request>(open_socket_request(domain, type, protocol));
+}
+
+// Listens for connections to the address, whose port may be 0 (any: see name()). Plain calls, which do not block.
+inline socket listen(const address& name, int backlog = SOMAXCONN)
+{
+    socket made(::socket(name.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!made)
+        throw_error(-errno, "listen " + name.text());
+    if (name.family() != AF_UNIX)
+        made.set_option(SOL_SOCKET, SO_REUSEADDR, 1);
+    made.bind(name);
+    made.listen(backlog);
+    return made;
+}
+
+// A socket for datagrams to and from the address.
+inline socket bind_datagram(const address& name)
+{
+    socket made(::socket(name.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!made)
+        throw_error(-errno, "bind " + name.text());
+    made.bind(name);
+    return made;
+}
+
+namespace detail {
+
+inline std::vector<address> look_up(const std::string& host, const std::string& service)
+{
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    const int error = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), service.c_str(), &hints, &found);
+    if (error != 0)
+        throw_error(tacet_lookup_error(error), "lookup \"" + host + "\" \"" + service + '"');
+    const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, ::freeaddrinfo);
+    std::vector<address> addresses;
+    for (const addrinfo* each = found; each != nullptr; each = each->ai_next)
+        addresses.emplace_back(each->ai_addr, each->ai_addrlen);
+    return addresses;
+}
+
+} // namespace detail
+
+// The addresses of a host and a service (or port), by getaddrinfo(3) on a helper thread, in the order of preference. Without a
+// host: this machine. No such name: no_such_file_or_directory.
+inline task<std::vector<address>> lookup(std::string host, std::string service)
+{
+    auto look = [&] { return detail::look_up(host, service); };
+    std::vector<address> found = co_await run_blocking(std::move(look));
+    co_return found;
+}
+
+// A connection to the address.
+inline task<socket> connect(address to)
+{
+    socket made = co_await open_socket(to.family(), SOCK_STREAM);
+    co_await made.connect(to);
+    co_return made;
+}
+
+// A connection to the first of the host's addresses that takes it; the last one's failure is thrown.
+inline task<socket> connect(std::string host, std::string service)
+{
+    const std::vector<address> found = co_await lookup(std::move(host), std::move(service));
+    for (std::size_t i = 0; i + 1 < found.size(); i++) {
+        task<socket> attempt = connect(found[i]);
+        result<socket> made = co_await as_result(std::move(attempt));
+        if (made.has_value())
+            co_return std::move(*made);
+        if (made.error() == std::errc::operation_canceled || made.error() == std::errc::stream_timeout)
+            throw std::system_error(made.error(), "connect " + found[i].text());
+    }
+    task<socket> last = connect(found.back());
+    socket made = co_await std::move(last);
+    co_return made;
+}
+
+} // namespace tacet
+
+#endif

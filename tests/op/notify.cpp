@@ -60,7 +60,7 @@ private:
 /* A wait that a `stackless` body makes again, unless it has ended. */
 call taking(call wait)
 {
-    return task::made_again([wait, again = false](tacet_task* self) mutable {
+    return task::made_again([wait = std::move(wait), again = false](tacet_task* self) mutable {
         const tacet_result ended = again ? tacet_task_call_result(self) : 0;
         again = false;
         if (ended < 0)

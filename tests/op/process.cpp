@@ -151,7 +151,7 @@ TEST_CASE("a wait on a pidfd, and one that leaves the status there", "[process]"
     CHECK(looked.si_status == 7);
     CHECK(taken.si_status == 7);
     CHECK_FALSE(child.is_there());
-    ::close(pidfd);
+    CHECK(::close(pidfd) == 0);
 }
 
 TEST_CASE("a cancelled wait for a child takes nobody's status", "[process]")
@@ -164,6 +164,7 @@ TEST_CASE("a cancelled wait for a child takes nobody's status", "[process]")
         waiting_executor executor(way, ring);
         const child child;
         siginfo_t cancelled = {}, taken = {};
+        cancelled.si_pid = 1; /* of some wait before */
         task waiter(switcher, {wait_for(child, cancelled), wait_for(child, taken)});
         waiter.attach(executor);
         let_settle(executor);
@@ -291,7 +292,7 @@ TEST_CASE("the status of a child is taken by its pidfd when it has exited, and o
     CHECK(info.si_status == SIGKILL);
     CHECK(tacet_process_take(pidfd, &info) == -ECHILD);
     CHECK(tacet_process_send(pidfd, SIGKILL) == -ESRCH);
-    ::close(pidfd);
+    CHECK(::close(pidfd) == 0);
     CHECK(tacet_process_open(child.pid()) == -ESRCH);
     CHECK(tacet_process_take(pidfd, &info) == -EBADF);
 }

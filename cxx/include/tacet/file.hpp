@@ -6,14 +6,17 @@
 #ifndef TACET_FILE_HPP
 #define TACET_FILE_HPP
 
+#include <tacet/executor.hpp>
 #include <tacet/file.h>
 #include <tacet/op.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -23,6 +26,18 @@
 namespace tacet {
 
 class file;
+
+// Bytes that are only looked at, of whatever kind: a string, a span, a vector of bytes.
+class bytes_view : public std::span<const std::byte> {
+public:
+    bytes_view() noexcept {}
+    bytes_view(std::span<const std::byte> bytes) noexcept : span(bytes) {}
+    bytes_view(std::span<std::byte> bytes) noexcept : span(bytes) {}
+    bytes_view(const std::vector<std::byte>& bytes) noexcept : span(bytes) {}
+    bytes_view(std::string_view text) noexcept : span(std::as_bytes(std::span(text))) {}
+    bytes_view(const std::string& text) noexcept : bytes_view(std::string_view(text)) {}
+    bytes_view(const char* text) noexcept : bytes_view(std::string_view(text)) {}
+};
 
 class location {
 public:
@@ -183,10 +198,9 @@ struct sync_request : detail::void_value {
     {
         return synced->sync_error < 0 ? synced->sync_error : tacet_prepare_fsync(sqe, synced->fd, flags);
     }
-    // The kernel marks pages clean after a failed sync: it stays failed.
     void failed(tacet_result r) const noexcept
     {
-        if (r != -ECANCELED)
+        if (tacet_sync_has_failed(r))
             synced->sync_error = static_cast<int>(r);
     }
     std::string describe() const
@@ -220,6 +234,42 @@ struct truncate_request : detail::void_value {
     truncate_request(int fd_, std::uint64_t bytes_) noexcept : fd(fd_), bytes(bytes_) {}
     tacet_result prepare(io_uring_sqe* sqe) const noexcept { return tacet_prepare_ftruncate(sqe, fd, bytes); }
     std::string describe() const { return detail::describe_descriptor("ftruncate", fd); }
+};
+
+struct sync_range_request : detail::void_value {
+    static constexpr unsigned opcode = IORING_OP_SYNC_FILE_RANGE;
+    int fd;
+    std::uint64_t offset;
+    std::size_t bytes;
+    unsigned flags;
+
+    sync_range_request(int fd_, std::uint64_t offset_, std::size_t bytes_, unsigned flags_) noexcept
+        : fd(fd_), offset(offset_), bytes(bytes_), flags(flags_)
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_sync_range(sqe, fd, offset, bytes, flags);
+    }
+    std::string describe() const { return detail::describe_descriptor("sync_file_range", fd); }
+};
+
+struct advise_request : detail::void_value {
+    static constexpr unsigned opcode = IORING_OP_FADVISE;
+    int fd;
+    std::uint64_t offset;
+    std::size_t bytes;
+    int advice;
+
+    advise_request(int fd_, std::uint64_t offset_, std::size_t bytes_, int advice_) noexcept
+        : fd(fd_), offset(offset_), bytes(bytes_), advice(advice_)
+    {
+    }
+    tacet_result prepare(io_uring_sqe* sqe) const noexcept
+    {
+        return tacet_prepare_advise(sqe, fd, offset, bytes, advice);
+    }
+    std::string describe() const { return detail::describe_descriptor("fadvise", fd); }
 };
 
 struct stat_request {
@@ -321,6 +371,35 @@ public:
     {
         return operation<sync_request>(sync_request(&file_, IORING_FSYNC_DATASYNC));
     }
+
+    // sync_file_range(2): begins or awaits writing pages back. NOT DURABLE: neither the metadata nor the disk's own cache are
+    // written; for durability: datasync(). At most INT_MAX bytes, 0: to the end.
+    operation<sync_range_request> sync_range(std::uint64_t offset, std::size_t bytes,
+                                             unsigned flags = SYNC_FILE_RANGE_WRITE) const noexcept
+    {
+        return operation<sync_range_request>(sync_range_request(file_.fd, offset, bytes, flags));
+    }
+    // posix_fadvise(2), with POSIX_FADV_...; readahead() begins to read what is not cached. As many bytes as in sync_range.
+    operation<advise_request> advise(int advice, std::uint64_t offset = 0, std::size_t bytes = 0) const noexcept
+    {
+        return operation<advise_request>(advise_request(file_.fd, offset, bytes, advice));
+    }
+    operation<advise_request> readahead(std::uint64_t offset = 0, std::size_t bytes = 0) const noexcept
+    {
+        return advise(POSIX_FADV_WILLNEED, offset, bytes);
+    }
+
+    // Complete transfers of any length, in as many steps as it takes; the file must stay where it is meanwhile. A cancel ends
+    // them between two steps. fill() reads until the buffer is full or the file ends, and gives the bytes read;
+    // read_exactly() throws no_message_available if it ends before. read_all<std::vector<std::byte>>() is fine, too.
+    task<std::size_t> fill(std::span<std::byte> into, std::uint64_t offset = own_position) const;
+    task<void> read_exactly(std::span<std::byte> into, std::uint64_t offset = own_position) const;
+    task<void> write_all(bytes_view from, std::uint64_t offset = own_position) const;
+    template <class Container = std::string>
+    task<Container> read_all(std::uint64_t offset = own_position) const;
+
+    // What O_DIRECT asks of memory, and of offsets and lengths; both 0: it cannot be.
+    task<tacet_direct_alignment> direct_alignment() const;
 
     // fallocate(2).
     operation<allocate_request> allocate(int mode, std::uint64_t offset, std::uint64_t bytes) const noexcept
@@ -605,6 +684,126 @@ inline plain_call<set_times_call> set_times(location path, const timespec& acces
                                             int flags = 0)
 {
     return plain_call<set_times_call>(set_times_call(std::move(path), accessed, modified, flags));
+}
+
+// The whole content of a file.
+template <class Container = std::string>
+task<Container> read_file(location path)
+{
+    file in = co_await open(std::move(path), O_RDONLY);
+    co_return co_await in.template read_all<Container>();
+}
+
+// Makes it the whole content of a file, which is made or overwritten: see write_durable() and create_durable() for what
+// outlives a crash.
+inline task<void> write_file(location path, bytes_view contents, mode_t mode = 0666)
+{
+    file out = co_await open(std::move(path), O_WRONLY | O_CREAT | O_TRUNC, mode);
+    co_await out.write_all(contents);
+    co_await out.close();
+}
+
+namespace detail {
+
+// What one operation takes at most, of those that are repeated until all is done.
+inline constexpr std::size_t portion_max = std::size_t{1} << 30;
+
+inline std::uint64_t advanced(std::uint64_t offset, std::size_t bytes) noexcept
+{
+    return offset != file::own_position ? offset + bytes : offset;
+}
+
+// Begins a step that may end without a wait.
+inline void note_step(tacet_task* task) noexcept
+{
+    task->wait = TACET_WAIT_REQUEST;
+}
+
+// After a step that was to be only a part of the whole, or was interrupted: a cancel that reached its wait is not to get lost.
+inline void throw_if_step_was_cancelled(const tacet_task* task, const char* what, int fd)
+{
+    if (task->wait == TACET_WAIT_TO_THE_END && !(task->attention & TACET_TASK_TIMED_OUT)) [[unlikely]]
+        throw_error(-ECANCELED, describe_descriptor(what, fd));
+}
+
+// The bytes of a step; 0: it was interrupted, and is to be made again.
+inline std::size_t bytes_of_step(const result<std::size_t>& step, const char* what, int fd)
+{
+    if (!step && step.error() != std::errc::interrupted) [[unlikely]]
+        throw std::system_error(step.error(), describe_descriptor(what, fd));
+    return step ? *step : 0;
+}
+
+} // namespace detail
+
+inline task<std::size_t> file::fill(std::span<std::byte> into, std::uint64_t offset) const
+{
+    tacet_task* const self = co_await this_task();
+    std::size_t filled = 0;
+    while (filled < into.size()) {
+        const std::span<std::byte> rest = into.subspan(filled, std::min(into.size() - filled, detail::portion_max));
+        detail::note_step(self);
+        const result<std::size_t> step = co_await as_result(read(rest, detail::advanced(offset, filled)));
+        const std::size_t bytes = detail::bytes_of_step(step, "read", fd());
+        filled += bytes;
+        if (step && bytes == 0)
+            break;
+        if (filled < into.size())
+            detail::throw_if_step_was_cancelled(self, "read", fd());
+    }
+    co_return filled;
+}
+
+inline task<void> file::read_exactly(std::span<std::byte> into, std::uint64_t offset) const
+{
+    const std::size_t filled = co_await fill(into, offset);
+    if (filled < into.size())
+        throw_error(-ENOMSG, detail::describe_descriptor("read", fd()) + ": it ends too early");
+}
+
+inline task<void> file::write_all(bytes_view from, std::uint64_t offset) const
+{
+    tacet_task* const self = co_await this_task();
+    std::size_t written = 0;
+    while (written < from.size()) {
+        const auto rest = from.subspan(written, std::min(from.size() - written, detail::portion_max));
+        detail::note_step(self);
+        const result<std::size_t> step = co_await as_result(write(rest, detail::advanced(offset, written)));
+        const std::size_t bytes = detail::bytes_of_step(step, "write", fd());
+        if (step && bytes == 0)
+            throw_error(-EIO, detail::describe_descriptor("write", fd()));
+        written += bytes;
+        if (written < from.size())
+            detail::throw_if_step_was_cancelled(self, "write", fd());
+    }
+}
+
+template <class Container>
+task<Container> file::read_all(std::uint64_t offset) const
+{
+    static_assert(sizeof(typename Container::value_type) == 1);
+    const struct statx status = co_await stat(STATX_SIZE);
+    const std::uint64_t begin = offset != own_position ? offset : 0;
+    // A byte more than there should be, so that one read finds the end. Files of /proc say they are empty.
+    const std::uint64_t expected = status.stx_size > begin ? status.stx_size - begin + 1 : 4096;
+    Container all;
+    all.resize(static_cast<std::size_t>(std::min<std::uint64_t>(expected, detail::portion_max)));
+    std::size_t filled = 0;
+    for (;;) {
+        const std::span<std::byte> rest = std::as_writable_bytes(std::span(all)).subspan(filled);
+        filled += co_await fill(rest, detail::advanced(offset, filled));
+        if (filled < all.size())
+            break;
+        all.resize(2 * all.size());
+    }
+    all.resize(filled);
+    co_return all;
+}
+
+inline task<tacet_direct_alignment> file::direct_alignment() const
+{
+    const struct statx status = co_await stat(TACET_STATX_DIOALIGN);
+    co_return tacet_direct_alignment_of(&status);
 }
 
 } // namespace tacet

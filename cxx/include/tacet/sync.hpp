@@ -25,10 +25,16 @@ public:
             std::swap(from_, other.from_);
             return *this;
         }
-        ~permit()
+        ~permit() { release(); }
+
+        // Does not give it back: somebody else will.
+        void keep() noexcept { from_ = nullptr; }
+
+        // Gives it back now.
+        void release() noexcept
         {
-            if (from_ != nullptr)
-                from_->release();
+            if (semaphore* from = std::exchange(from_, nullptr))
+                from->release();
         }
 
     private:

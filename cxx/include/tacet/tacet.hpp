@@ -7,11 +7,15 @@
 #endif
 
 #include <tacet/address.hpp>
+#include <tacet/aligned_pool.hpp>
 #include <tacet/block_on.hpp>
 #include <tacet/blocking.hpp>
 #include <tacet/buffer_ring.hpp>
 #include <tacet/channel.hpp>
+#include <tacet/copy.hpp>
 #include <tacet/deadline.hpp>
+#include <tacet/directory.hpp>
+#include <tacet/durable.hpp>
 #include <tacet/error.hpp>
 #include <tacet/event.hpp>
 #include <tacet/event_fd.hpp>
@@ -33,10 +37,12 @@
 #include <tacet/socket.hpp>
 #include <tacet/spawn_on.hpp>
 #include <tacet/stop.hpp>
+#include <tacet/stream.hpp>
 #include <tacet/sync.hpp>
 #include <tacet/task.hpp>
 #include <tacet/thread_pool.hpp>
 #include <tacet/time.hpp>
 #include <tacet/when_all.hpp>
+#include <tacet/xattr.hpp>
 
 #endif

@@ -23,6 +23,14 @@ operation<sleep_request> sleep_for(std::chrono::duration<Rep, Period> duration)
     return operation<sleep_request>(sleep_request{detail::nanoseconds_of(duration)});
 }
 
+// Until then, by any clock; at most the time that there is until then now: a clock that is set back or forth meanwhile does not
+// matter. CANCELLATION POINT.
+template <class Clock, class Duration>
+operation<sleep_request> sleep_until(std::chrono::time_point<Clock, Duration> until)
+{
+    return sleep_for(until - Clock::now());
+}
+
 // The task goes behind the other ready ones of its priority. CANCELLATION POINT: a cancel is delivered on the way back.
 class [[nodiscard]] yield_awaiter {
 public:

@@ -1,0 +1,160 @@
+// tacet-echo: sends back what it receives.
+//
+// A task a connection, on one executor. What has been received is sent before more is received, so a client that does not
+// read is not read from either. The first signal ends accepting and lets the clients end, the second ends them.
+#include <tacet/tacet.hpp>
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <getopt.h>
+
+namespace {
+
+constexpr std::size_t buffer_bytes = 16 * 1024;
+constexpr auto breath = std::chrono::milliseconds(50);
+
+constexpr char help_text[] = R"(usage: tacet-echo --listen ADDRESS:PORT
+
+Sends back to each client what it sends, by TCP, until the client ends. Port 0: one that is free, which is printed.
+ADDRESS:PORT is such as 127.0.0.1:7000, [::1]:7000, or unix:PATH.
+
+      --listen ADDRESS:PORT  where to listen
+  -h, --help                 show this text
+  -V, --version              show the version
+
+The first Ctrl-C (SIGINT) or SIGTERM ends accepting and lets the clients end, the second ends them.
+
+Exit status: 0: stopped by a signal; 1: it could not serve, the message says why; 2: wrong usage.
+)";
+
+enum exit_status { stopped = 0, failed = 1, wrong_usage = 2 };
+
+struct usage_error : std::runtime_error {
+    using runtime_error::runtime_error;
+};
+
+struct options {
+    std::string address;
+    bool help = false;
+    bool version = false;
+};
+
+options parse_options(int argc, char** argv)
+{
+    static const option long_options[] = {
+        {"listen", required_argument, nullptr, 'l'},
+        {"help", no_argument, nullptr, 'h'},
+        {"version", no_argument, nullptr, 'V'},
+        {},
+    };
+    options parsed;
+    opterr = 0;
+    int found;
+    while ((found = getopt_long(argc, argv, ":hV", long_options, nullptr)) != -1) {
+        if (found == ':')
+            throw usage_error(fmt::format("{} needs a value", argv[optind - 1]));
+        if (found == '?')
+            throw usage_error(fmt::format("there is no option {}", argv[optind - 1]));
+        if (found == 'l')
+            parsed.address = optarg;
+        parsed.help |= found == 'h';
+        parsed.version |= found == 'V';
+    }
+    if (parsed.help || parsed.version)
+        return parsed;
+    if (parsed.address.empty())
+        throw usage_error("--listen ADDRESS:PORT is missing");
+    if (optind != argc)
+        throw usage_error(fmt::format("what is {}?", argv[optind]));
+    return parsed;
+}
+
+// What a client does, or does not do any more, is no failure of ours.
+tacet::task<void> echo(tacet::socket client)
+{
+    std::vector<std::byte> buffer(buffer_bytes);
+    try {
+        while (const std::size_t bytes = co_await client.receive(buffer))
+            co_await client.send_all(std::span(buffer).first(bytes));
+    } catch (const std::system_error&) {
+    }
+}
+
+// Until it is cancelled. Where there is no descriptor left, some client will end.
+tacet::task<void> accept_all(const tacet::socket& listener, tacet::scope& clients)
+{
+    for (;;) {
+        tacet::result<tacet::socket> client = co_await tacet::as_result(listener.accept());
+        if (client)
+            clients.spawn(echo(std::move(*client)));
+        else if (client.error() == std::errc::operation_canceled)
+            co_return;
+        else
+            co_await tacet::sleep_for(breath);
+    }
+}
+
+// Until it is cancelled, as there is nobody left to be told.
+tacet::task<void> obey(tacet::signal_set& signals, tacet_task* accepting, tacet::scope& clients)
+{
+    const tacet::result<int> first = co_await tacet::as_result(signals.wait());
+    if (!first)
+        co_return;
+    (void)tacet_task_cancel(accepting);
+    const tacet::result<int> second = co_await tacet::as_result(signals.wait());
+    if (second)
+        clients.cancel();
+}
+
+tacet::task<void> serve(const tacet::socket& listener, tacet::signal_set& signals)
+{
+    auto watched = [&](tacet::scope& watch) -> tacet::task<void> {
+        auto served = [&](tacet::scope& clients) -> tacet::task<void> {
+            watch.spawn(obey(signals, clients.opener(), clients));
+            co_await accept_all(listener, clients);
+            co_await listener.shutdown(SHUT_RDWR); // who comes now is refused, and does not wait
+        };
+        co_await tacet::with_scope(served);
+        watch.cancel();
+    };
+    co_await tacet::with_scope(watched);
+}
+
+void run(const options& wanted)
+{
+    tacet::signal_set signals{SIGINT, SIGTERM};
+    tacet::executor executor;
+    const tacet::socket listener = tacet::listen(tacet::address::parse(wanted.address));
+    fmt::print("listening at {}\n", listener.name().text());
+    std::fflush(stdout);
+    executor.run(serve(listener, signals));
+}
+
+}
+
+int main(int argc, char** argv)
+{
+    try {
+        const options wanted = parse_options(argc, argv);
+        if (wanted.help)
+            fmt::print("{}", help_text);
+        else if (wanted.version)
+            fmt::print("tacet-echo (tacet) {}\n", tacet_version());
+        else
+            run(wanted);
+    } catch (const usage_error& why) {
+        fmt::print(stderr, "tacet-echo: {}\nTry 'tacet-echo --help'.\n", why.what());
+        return wrong_usage;
+    } catch (const std::exception& why) {
+        fmt::print(stderr, "tacet-echo: {}\n", why.what());
+        return failed;
+    }
+    return stopped;
+}

@@ -1,0 +1,252 @@
+#include "connection.hpp"
+
+#include "answer.hpp"
+#include "request.hpp"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include <sys/socket.h>
+
+namespace httpd {
+
+namespace {
+
+constexpr std::size_t piece_bytes = 64 * 1024;     // what is sent with one call; smaller files go with their head
+constexpr std::size_t pipe_bytes = 1024 * 1024;    // larger ones go through a pipe, and never to this process
+constexpr std::size_t last_bytes_max = 256 * 1024; // of a refused request, read so that the refusal arrives
+constexpr auto last_limit = std::chrono::seconds(1);
+
+// The client has gone, or what it takes is too slow.
+bool is_clients_doing(const std::error_code& error)
+{
+    return error == std::errc::connection_reset || error == std::errc::broken_pipe || error == std::errc::timed_out ||
+           error == std::errc::operation_canceled || tacet::is_timeout(error);
+}
+
+std::span<const std::byte> bytes_of(std::string_view text)
+{
+    return std::as_bytes(std::span(text));
+}
+
+class connection {
+public:
+    connection(tacet::socket client, site& served) : client_(std::move(client)), site_(&served), piece_(piece_bytes) {}
+
+    tacet::task<void> serve()
+    {
+        bool goes_on = true;
+        while (goes_on) {
+            std::optional<refusal> refused;
+            try {
+                goes_on = co_await next_request();
+            } catch (const refusal& why) {
+                refused = why;
+            }
+            if (refused) {
+                co_await refuse(refused->why);
+                co_return;
+            }
+        }
+    }
+
+private:
+    // false: there is none, or the answer was the last.
+    tacet::task<bool> next_request()
+    {
+        const std::size_t length = co_await read_head();
+        if (length == 0)
+            co_return false;
+        const std::string head = received_.substr(0, length);
+        received_.erase(0, length);
+        const request asked = parse_request(head);
+        if (asked.method != "GET" && asked.method != "HEAD") {
+            co_await send_head(asked, answer_that(status::method_not_allowed, false, true));
+            co_return false;
+        }
+        co_await answer_file(asked);
+        co_return asked.keep_alive && !site_->stop.gently.is_set();
+    }
+
+    // The length of the head that has come; 0: the client has nothing more to ask.
+    tacet::task<std::size_t> read_head()
+    {
+        if (received_.empty() && !co_await wait_for_request())
+            co_return 0;
+        const auto limit = std::chrono::steady_clock::now() + site_->wanted.head_limit;
+        std::size_t length = head_length(received_);
+        while (length == 0) {
+            if (received_.size() >= head_bytes_max)
+                refuse_length();
+            auto more = tacet::as_result(tacet::with_deadline(limit, client_.receive(piece_)));
+            const tacet::result<std::size_t> bytes = co_await std::move(more);
+            if (!bytes && tacet::is_timeout(bytes.error()))
+                throw refusal{status::request_timeout};
+            if (!keep(bytes))
+                co_return 0;
+            length = head_length(received_);
+        }
+        if (length > head_bytes_max)
+            refuse_length();
+        co_return length;
+    }
+
+    [[noreturn]] void refuse_length() const
+    {
+        const bool in_first_line = received_.find('\n') > head_bytes_max;
+        throw refusal{in_first_line ? status::uri_too_long : status::header_fields_too_large};
+    }
+
+    // Idle until then: the site may end the wait.
+    tacet::task<bool> wait_for_request()
+    {
+        tacet_task* self = co_await tacet::this_task();
+        if (site_->stop.gently.is_set())
+            co_return false;
+        site_->idle.insert(self);
+        auto first = tacet::as_result(tacet::with_deadline(site_->wanted.idle_limit, client_.receive(piece_)));
+        const tacet::result<std::size_t> bytes = co_await std::move(first);
+        site_->idle.erase(self);
+        co_return keep(bytes);
+    }
+
+    // false: nothing more will come, be it that the client ends, is too slow, or is to go.
+    bool keep(const tacet::result<std::size_t>& bytes)
+    {
+        if (!bytes && !is_clients_doing(bytes.error()))
+            tacet::throw_error(-bytes.error().value(), "receive");
+        if (!bytes || *bytes == 0)
+            return false;
+        received_.append(reinterpret_cast<const char*>(piece_.data()), *bytes);
+        return true;
+    }
+
+    tacet::task<void> answer_file(const request& asked)
+    {
+        std::optional<answer> instead;
+        content found;
+        try {
+            found = co_await open_content(site_->root, asked.path);
+        } catch (const refusal& why) {
+            instead = answer_that(why.why, asked.keep_alive, asked.method == "GET");
+        } catch (const redirection& where) {
+            instead = answer_that(status::moved_permanently, asked.keep_alive, asked.method == "GET", where.to);
+        }
+        if (instead) {
+            co_await send_head(asked, *instead);
+            co_return;
+        }
+        const answer made = answer_with(asked, found);
+        if (made.head.size() + made.bytes <= piece_.size())
+            co_await send_small(made, found.file);
+        else
+            co_await send_large(made, found.file);
+        site_->log(asked.method, asked.path, static_cast<int>(made.what), made.bytes);
+    }
+
+    // Never more than a piece: a client that takes nothing is noticed.
+    tacet::task<void> send(std::span<const std::byte> bytes)
+    {
+        auto sent = tacet::with_deadline(site_->wanted.send_limit, client_.send_all(bytes));
+        co_await std::move(sent);
+    }
+
+    tacet::task<void> send_head(const request& asked, const answer& made)
+    {
+        co_await send(bytes_of(made.head));
+        site_->log(asked.method, asked.path, static_cast<int>(made.what), 0);
+    }
+
+    // Head and body with one call.
+    tacet::task<void> send_small(const answer& made, const tacet::file& file)
+    {
+        std::memcpy(piece_.data(), made.head.data(), made.head.size());
+        std::size_t filled = made.head.size();
+        const std::size_t all = filled + made.bytes;
+        while (filled < all) {
+            const std::span<std::byte> rest = std::span(piece_).first(all).subspan(filled);
+            const std::size_t bytes = co_await file.read(rest, made.offset + filled - made.head.size());
+            if (bytes == 0)
+                tacet::throw_error(-EIO, "a file that became shorter");
+            filled += bytes;
+        }
+        co_await send(std::span(piece_).first(all));
+    }
+
+    tacet::task<void> send_large(const answer& made, const tacet::file& file)
+    {
+        co_await send(bytes_of(made.head));
+        open_pipe();
+        std::uint64_t offset = made.offset;
+        const std::uint64_t end = made.offset + made.bytes;
+        while (offset < end) {
+            const std::size_t wanted = std::min<std::uint64_t>(end - offset, pipe_bytes);
+            std::size_t held = co_await tacet::splice(file, offset, pipe_[1], tacet::file::own_position, wanted);
+            if (held == 0)
+                tacet::throw_error(-EIO, "a file that became shorter");
+            offset += held;
+            while (held > 0) {
+                auto piece = tacet::with_deadline(site_->wanted.send_limit, splice_out(std::min(held, piece_bytes)));
+                held -= co_await std::move(piece);
+            }
+        }
+    }
+
+    tacet::operation<tacet::splice_request> splice_out(std::size_t bytes)
+    {
+        constexpr std::uint64_t own = tacet::file::own_position;
+        return tacet::operation<tacet::splice_request>(
+            tacet::splice_request(pipe_[0].fd(), own, client_.fd(), own, bytes, 0));
+    }
+
+    void open_pipe()
+    {
+        int ends[2];
+        if (pipe_[0])
+            return;
+        if (::pipe2(ends, O_CLOEXEC) < 0)
+            tacet::throw_error(-errno, "pipe");
+        for (int i = 0; i < 2; i++)
+            pipe_[i] = tacet::file(ends[i], 0, nullptr);
+        (void)::fcntl(ends[1], F_SETPIPE_SZ, static_cast<int>(pipe_bytes)); // a smaller one does as well
+    }
+
+    // The client may still be sending: closed at once, the connection would be reset, and the answer lost with it.
+    tacet::task<void> refuse(status why)
+    {
+        const answer made = answer_that(why, false, true);
+        co_await send(bytes_of(made.head));
+        site_->log("-", "-", static_cast<int>(why), 0);
+        co_await client_.shutdown(SHUT_WR);
+        const auto limit = std::chrono::steady_clock::now() + last_limit;
+        for (std::size_t left = last_bytes_max; left > 0;) {
+            auto more = tacet::as_result(tacet::with_deadline(limit, client_.receive(piece_)));
+            const tacet::result<std::size_t> bytes = co_await std::move(more);
+            if (!bytes || *bytes == 0)
+                break;
+            left -= std::min(left, *bytes);
+        }
+    }
+
+    tacet::socket client_;
+    site* site_;
+    std::vector<std::byte> piece_;
+    std::string received_;
+    tacet::file pipe_[2];
+};
+
+}
+
+tacet::task<void> serve_connection(tacet::socket client, site& served)
+{
+    connection serving(std::move(client), served);
+    try {
+        co_await serving.serve();
+    } catch (const std::system_error& why) {
+        if (!is_clients_doing(why.code()))
+            fmt::print(stderr, "tacet-httpd: {}\n", why.what());
+    }
+}
+
+}

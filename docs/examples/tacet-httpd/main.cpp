@@ -1,0 +1,150 @@
+// tacet-httpd: serves the files of a folder. See options.cpp for its use.
+//
+//     main thread     waits for signals, and tells the others
+//     threads         each an executor: accepts, a task a connection          server.cpp, connection.cpp
+//                     request.cpp ─> content.cpp (the file) ─> answer.cpp (head and range) ─> out
+#include "options.hpp"
+#include "request.hpp"
+#include "server.hpp"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <mutex>
+#include <thread>
+
+namespace httpd {
+
+void site::log(std::string_view method, std::string_view path, int what, std::uint64_t bytes) const
+{
+    if (wanted.quiet)
+        return;
+    constexpr std::size_t path_bytes_max = 1000;
+    fmt::print("{} {} {} {}\n", method, percent_encoded(path.substr(0, path_bytes_max)), what, bytes);
+    std::fflush(stdout);
+}
+
+namespace {
+
+enum exit_status { stopped = 0, failed = 1, wrong_usage = 2 };
+
+tacet::file open_folder(const std::string& path)
+{
+    const int fd = ::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        tacet::throw_error(-errno, "open \"" + path + '"');
+    return {fd, 0, nullptr};
+}
+
+// The threads that serve. The first failure of one ends all, and is kept.
+class servers {
+public:
+    servers(const options& wanted, const tacet::file& root, const tacet::socket& listener, stop_state& stop)
+        : stop_(&stop), serving_(wanted.threads)
+    {
+        for (unsigned i = 0; i < wanted.threads; i++)
+            threads_.emplace_back([&] { run(wanted, root, listener); });
+    }
+    servers(const servers&) = delete;
+    servers& operator=(const servers&) = delete;
+    ~servers()
+    {
+        stop_->gently.set();
+        stop_->at_once.set();
+        for (std::thread& each : threads_)
+            each.join();
+    }
+
+    tacet::event& ended() { return ended_; }
+    std::exception_ptr failure()
+    {
+        const std::lock_guard held(mutex_);
+        return failure_;
+    }
+
+private:
+    void run(const options& wanted, const tacet::file& root, const tacet::socket& listener)
+    {
+        try {
+            site served{wanted, root, *stop_};
+            serve(listener, served);
+        } catch (...) {
+            const std::lock_guard held(mutex_);
+            if (!failure_)
+                failure_ = std::current_exception();
+            stop_->gently.set();
+        }
+        if (--serving_ == 0)
+            ended_.set();
+    }
+
+    stop_state* stop_;
+    std::atomic<unsigned> serving_;
+    tacet::event ended_;
+    std::mutex mutex_;
+    std::exception_ptr failure_;
+    std::vector<std::thread> threads_;
+};
+
+tacet::task<void> obey(tacet::signal_set& signals, stop_state& stop)
+{
+    for (tacet::event* told : {&stop.gently, &stop.at_once}) {
+        const tacet::result<int> signal = co_await tacet::as_result(signals.wait());
+        if (!signal)
+            co_return;
+        told->set();
+    }
+}
+
+tacet::task<void> wait_for_end(tacet::signal_set& signals, stop_state& stop, tacet::event& ended)
+{
+    auto body = [&](tacet::scope& scope) -> tacet::task<void> {
+        scope.spawn(obey(signals, stop));
+        co_await ended.wait();
+        scope.cancel();
+    };
+    co_await tacet::with_scope(body);
+}
+
+void run(const options& wanted)
+{
+    std::signal(SIGPIPE, SIG_IGN); // what is spliced into a connection that has ended
+    tacet::signal_set signals{SIGINT, SIGTERM};
+    const tacet::file root = open_folder(wanted.folder);
+    const tacet::socket listener = tacet::listen(tacet::address::parse(wanted.address));
+    tacet::executor executor;
+    stop_state stop;
+    servers serving(wanted, root, listener, stop);
+    fmt::print("serving {} at http://{}/\n", wanted.folder, listener.name().text());
+    std::fflush(stdout);
+    executor.run(wait_for_end(signals, stop, serving.ended()));
+    if (const std::exception_ptr failure = serving.failure())
+        std::rethrow_exception(failure);
+}
+
+}
+}
+
+int main(int argc, char** argv)
+{
+    httpd::options wanted;
+    try {
+        wanted = httpd::parse_options(argc, argv);
+    } catch (const httpd::usage_error& why) {
+        fmt::print(stderr, "tacet-httpd: {}\nTry 'tacet-httpd --help'.\n", why.what());
+        return httpd::wrong_usage;
+    }
+    try {
+        if (wanted.help)
+            fmt::print("{}", httpd::help_text);
+        else if (wanted.version)
+            fmt::print("tacet-httpd (tacet) {}\n", tacet_version());
+        else
+            httpd::run(wanted);
+    } catch (const std::exception& why) {
+        fmt::print(stderr, "tacet-httpd: {}\n", why.what());
+        return httpd::failed;
+    }
+    return httpd::stopped;
+}

@@ -1,0 +1,32 @@
+// The command line.
+#pragma once
+
+#include <chrono>
+#include <stdexcept>
+#include <string>
+
+namespace httpd {
+
+struct options {
+    std::string address; // host:port
+    std::string folder;
+    unsigned threads = 1;
+    unsigned connections_max = 1000;     // of each thread
+    std::chrono::seconds head_limit{10}; // for a request's head to come
+    std::chrono::seconds idle_limit{30}; // between two requests
+    std::chrono::seconds send_limit{30}; // for a piece of an answer to go
+    bool quiet = false;
+    bool help = false;
+    bool version = false;
+};
+
+struct usage_error : std::runtime_error {
+    using runtime_error::runtime_error;
+};
+
+extern const char help_text[];
+
+// Throws usage_error.
+options parse_options(int argc, char** argv);
+
+}

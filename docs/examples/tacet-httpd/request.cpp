@@ -1,0 +1,215 @@
+#include "request.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <utility>
+
+namespace httpd {
+
+namespace {
+
+constexpr std::string_view token_characters = "!#$%&'*+-.^_`|~0123456789"
+                                              "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+bool is_token(std::string_view text)
+{
+    return !text.empty() && text.find_first_not_of(token_characters) == text.npos;
+}
+
+std::string_view trimmed(std::string_view text)
+{
+    const std::size_t first = text.find_first_not_of(" \t"), last = text.find_last_not_of(" \t");
+    return first == text.npos ? std::string_view() : text.substr(first, last - first + 1);
+}
+
+bool equals_ignoring_case(std::string_view a, std::string_view b)
+{
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
+// Takes what stands before the separator, and both away from the rest; all of it if there is none.
+std::string_view take_until(std::string_view& rest, std::string_view separator)
+{
+    const std::size_t at = rest.find(separator);
+    const std::string_view taken = rest.substr(0, at);
+    rest.remove_prefix(at == rest.npos ? rest.size() : at + separator.size());
+    return taken;
+}
+
+bool has_item(std::string_view list, std::string_view item)
+{
+    while (!list.empty())
+        if (equals_ignoring_case(trimmed(take_until(list, ",")), item))
+            return true;
+    return false;
+}
+
+std::optional<std::uint64_t> number(std::string_view digits)
+{
+    std::uint64_t value = 0;
+    const auto [stopped, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (digits.empty() || error != std::errc{} || stopped != digits.data() + digits.size())
+        return {};
+    return value;
+}
+
+// A range that is not understood, or several, are as if none had been asked for: RFC 9110, 14.2.
+std::optional<range> parse_range(std::string_view text)
+{
+    constexpr std::string_view unit = "bytes=";
+    if (!text.starts_with(unit))
+        return {};
+    std::string_view last = trimmed(text.substr(unit.size()));
+    if (last.find('-') == last.npos)
+        return {};
+    const std::string_view first = take_until(last, "-");
+    const range parsed{number(first), number(last)};
+    if ((!first.empty() && !parsed.first) || (!last.empty() && !parsed.last) || (!parsed.first && !parsed.last))
+        return {};
+    if (parsed.first && parsed.last && *parsed.last < *parsed.first)
+        return {};
+    return parsed;
+}
+
+int hexadecimal(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    const int letter = std::tolower(static_cast<unsigned char>(digit));
+    return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+}
+
+std::string percent_decoded(std::string_view encoded)
+{
+    std::string decoded;
+    for (std::size_t i = 0; i < encoded.size(); i++) {
+        if (encoded[i] != '%') {
+            decoded += encoded[i];
+            continue;
+        }
+        const int high = i + 2 < encoded.size() ? hexadecimal(encoded[i + 1]) : -1;
+        const int low = i + 2 < encoded.size() ? hexadecimal(encoded[i + 2]) : -1;
+        if (high < 0 || low < 0 || (high == 0 && low == 0))
+            throw refusal{status::bad_request};
+        decoded += static_cast<char>(16 * high + low);
+        i += 2;
+    }
+    return decoded;
+}
+
+// Of "/path?query", or "http://host/path?query".
+std::string decoded_path(std::string_view target)
+{
+    constexpr std::string_view scheme = "http://";
+    if (target.starts_with(scheme)) {
+        target.remove_prefix(scheme.size());
+        const std::size_t slash = target.find('/');
+        target = slash == target.npos ? std::string_view("/") : target.substr(slash);
+    }
+    if (!target.starts_with('/'))
+        throw refusal{status::bad_request};
+    return percent_decoded(target.substr(0, target.find_first_of("?#")));
+}
+
+void parse_request_line(std::string_view line, request& into)
+{
+    into.method = take_until(line, " ");
+    const std::string_view target = take_until(line, " ");
+    if (!is_token(into.method) || target.empty())
+        throw refusal{status::bad_request};
+    if (line != "HTTP/1.1" && line != "HTTP/1.0")
+        throw refusal{line.starts_with("HTTP/") ? status::version_not_supported : status::bad_request};
+    into.keep_alive = line == "HTTP/1.1";
+    into.path = decoded_path(target);
+}
+
+// A field that says the request has a body; there is none that we would take.
+bool announces_body(std::string_view name, std::string_view value)
+{
+    return equals_ignoring_case(name, "transfer-encoding") ||
+           (equals_ignoring_case(name, "content-length") && number(value) != 0);
+}
+
+void apply_field(std::string_view name, std::string_view value, request& into)
+{
+    if (equals_ignoring_case(name, "connection"))
+        into.keep_alive = has_item(value, "close") ? false : into.keep_alive || has_item(value, "keep-alive");
+    else if (equals_ignoring_case(name, "range"))
+        into.wanted = parse_range(value);
+    else if (equals_ignoring_case(name, "if-range"))
+        into.if_range = value;
+    else if (equals_ignoring_case(name, "if-none-match"))
+        into.if_none_match = value;
+    else if (equals_ignoring_case(name, "if-modified-since"))
+        into.if_modified_since = parse_http_date(value);
+    else if (announces_body(name, value))
+        throw refusal{status::content_too_large};
+}
+
+}
+
+std::size_t head_length(std::string_view received)
+{
+    constexpr std::string_view end = "\r\n\r\n";
+    const std::size_t at = received.find(end);
+    return at == received.npos ? 0 : at + end.size();
+}
+
+request parse_request(std::string_view head)
+{
+    request parsed;
+    parse_request_line(take_until(head, "\r\n"), parsed);
+    bool has_host = false;
+    std::size_t fields = 0;
+    while (!head.empty()) {
+        std::string_view value = take_until(head, "\r\n");
+        if (value.empty())
+            break;
+        if (++fields > fields_max)
+            throw refusal{status::header_fields_too_large};
+        if (value.find(':') == value.npos || value.find_first_of(std::string_view("\0\r\n", 3)) != value.npos)
+            throw refusal{status::bad_request};
+        const std::string_view name = take_until(value, ":");
+        if (!is_token(name))
+            throw refusal{status::bad_request};
+        if (equals_ignoring_case(name, "host") && std::exchange(has_host, true))
+            throw refusal{status::bad_request};
+        apply_field(name, trimmed(value), parsed);
+    }
+    return parsed;
+}
+
+std::string percent_encoded(std::string_view path)
+{
+    std::string encoded;
+    for (const unsigned char each : path) {
+        if ((each < 0x80 && std::isalnum(each)) || std::string_view("-._~/").find(static_cast<char>(each)) != path.npos)
+            encoded += static_cast<char>(each);
+        else
+            for (const char digit : {'%', "0123456789ABCDEF"[each / 16], "0123456789ABCDEF"[each % 16]})
+                encoded += digit;
+    }
+    return encoded;
+}
+
+std::string http_date(std::time_t time)
+{
+    std::tm parts{};
+    ::gmtime_r(&time, &parts);
+    char text[64];
+    return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts)};
+}
+
+std::optional<std::time_t> parse_http_date(std::string_view text)
+{
+    std::tm parts{};
+    const std::string terminated(text);
+    const char* end = ::strptime(terminated.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+    if (end == nullptr || *end != '\0')
+        return {};
+    return ::timegm(&parts);
+}
+
+}

@@ -63,7 +63,7 @@ tacet::task<void> serve_connections(const tacet::socket& listener, site& served,
         watches.spawn(stop_gently(served, connections.opener()));
         watches.spawn(stop_at_once(served, connections));
         const tacet::result<void> ended = co_await tacet::as_result(accept_all(listener, connections, room, served));
-        if (ended.error() != std::errc::operation_canceled)
+        if (!served.stop.gently.is_set()) // else it was cancelled, or another thread has ended listening
             tacet::throw_error(-ended.error().value(), "accept");
         (void)co_await tacet::as_result(
             listener.shutdown(SHUT_RDWR)); // who comes now is refused; another thread may have

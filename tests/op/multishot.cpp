@@ -116,6 +116,15 @@ TEST_CASE("the cancel of a task that waits for a multishot's result leaves the m
         CHECK(waits.results() == std::vector<tacet_result>{-ECANCELED});
         bell.ring();
     }
+    SECTION("by its deadline")
+    {
+        CHECK(tacet_task_set_deadline(waits, 1) == 0);
+        settle(executor);
+        CHECK(waits.results() == std::vector<tacet_result>{-ETIME, -ETIME});
+        CHECK(executor.stats().in_flight == 1);
+        CHECK(executor.destroy() == 0);
+        return;
+    }
     SECTION("when the result is there")
     {
         bell.ring();

@@ -22,6 +22,7 @@ all_starts::all_starts()
     add_files();
     add_paths();
     add_waits();
+    add_sockets();
 }
 
 all_starts::~all_starts()
@@ -81,6 +82,27 @@ void all_starts::add_paths()
     add("mkdir", [this](op o, task t) { return tacet_path_mkdir_start(o, t, &dir_, "directory", 0755); });
     add("symlink", [this](op o, task t) { return tacet_path_symlink_start(o, t, "file", &dir_, "link"); });
     add("link", [this](op o, task t) { return tacet_path_link_start(o, t, &dir_, "file", &dir_, "hard", 0); });
+}
+
+/* On what is no socket: the result is -ENOTSOCK. */
+void all_starts::add_sockets()
+{
+    using op = tacet_op*;
+    using task = tacet_task*;
+    if (kernel_has(IORING_OP_SOCKET))
+        add("socket", [](op o, task t) { return tacet_socket_open_start(o, t, 1000, SOCK_STREAM, 0); });
+    add("accept", [this](op o, task t) { return tacet_socket_accept_start(o, t, &file_, nullptr, nullptr, 0); });
+    add("connect", [this](op o, task t) { return tacet_socket_connect_start(o, t, &file_, &name_, sizeof name_); });
+    add("send", [this](op o, task t) { return tacet_socket_send_start(o, t, &file_, buffer_, 1, 0); });
+    add("receive", [this](op o, task t) { return tacet_socket_receive_start(o, t, &file_, buffer_, 1, 0); });
+    add("send to",
+        [this](op o, task t) { return tacet_socket_send_to_start(o, t, &file_, buffer_, 1, 0, &name_, sizeof name_); });
+    add("send message", [this](op o, task t) { return tacet_socket_send_message_start(o, t, &file_, &message_, 0); });
+    add("receive message",
+        [this](op o, task t) { return tacet_socket_receive_message_start(o, t, &file_, &message_, 0); });
+    add("zero-copy send",
+        [this](op o, task t) { return tacet_socket_send_zero_copy_start(o, t, &file_, buffer_, 1, 0); });
+    add("shutdown", [this](op o, task t) { return tacet_socket_shutdown_start(o, t, &file_, SHUT_WR); });
 }
 
 void all_starts::add_waits()

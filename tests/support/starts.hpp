@@ -27,6 +27,7 @@ private:
     void add_files();
     void add_paths();
     void add_waits();
+    void add_sockets();
     void add(const char* name, std::function<tacet_result(tacet_op*, tacet_task*)> start, bool needs_ring = true);
 
     temporary_directory directory_;
@@ -37,6 +38,8 @@ private:
     iovec vector_ = {buffer_, sizeof buffer_};
     struct statx status_;
     siginfo_t child_;
+    sockaddr name_ = {AF_INET, {}};
+    msghdr message_ = {nullptr, 0, &vector_, 1, nullptr, 0, 0};
     uint32_t word_ = 0;
     futex_waitv words_ = {1, reinterpret_cast<uintptr_t>(&word_), FUTEX_32 | FUTEX_PRIVATE_FLAG, 0};
     std::vector<start> rows_;

@@ -215,8 +215,8 @@ tacet_result tacet_multishot_take(struct tacet_multishot *multishot)
 static void cancel_wait(struct tacet_task *task)
 {
     struct tacet_multishot *multishot = task->waiting_for; /* its hook is its first member */
-    tacet_task_keep_cancel(task);
-    wake(multishot, 0);
+    tacet_task_keep_cancel(task);                          /* for the body that is called again */
+    wake(multishot, -ECANCELED);
 }
 
 tacet_result tacet_multishot_park(struct tacet_task *task, struct tacet_multishot *multishot)
@@ -249,7 +249,10 @@ tacet_result tacet_multishot_next(struct tacet_task *task, struct tacet_multisho
         if (r == 0)
             r = task_give_up(task);
     } while (r == 0);
-    return r;
+    if (r == TACET_PENDING)
+        return r;
+    tacet_result interrupt = tacet_task_take_interrupt(task);
+    return interrupt < 0 ? interrupt : r;
 }
 
 void tacet_multishot_abandon(struct tacet_multishot *multishot, void (*stopped)(struct tacet_multishot *multishot))

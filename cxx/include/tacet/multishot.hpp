@@ -5,7 +5,7 @@
 //         tacet::socket connection = co_await connections.next();
 //         ...
 //
-// None is lost: what nobody has taken when the stream goes is given back. One task at a time waits for the next.
+// None is lost: what nobody has taken when the stream goes is given back. One task at a time waits for the next: device_or_resource_busy.
 #ifndef TACET_MULTISHOT_HPP
 #define TACET_MULTISHOT_HPP
 
@@ -79,7 +79,9 @@ public:
             if (r != TACET_PENDING)
                 return r;
             r = tacet_task_take_interrupt(task_);
-            return r < 0 ? r : tacet_result{-ECANCELED}; // it was taken away from who waits
+            if (r == 0)
+                r = task_->result;                   // of a wait that was ended
+            return r < 0 ? r : tacet_result{-EBUSY}; // another task has come before
         }
 
         state* state_;

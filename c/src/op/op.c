@@ -87,6 +87,8 @@ static tacet_result cancel_in_ring(struct executor *executor, struct tacet_reque
         return -EIO;
     if (request->state != TACET_OP_IN_FLIGHT)
         return -ENOENT; /* it completed while room was made */
+    if (request->attention & TACET_OP_LIMITED && admission_cancel(executor, request))
+        return 0; /* the kernel had not got it */
     io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)request | request->tag, 0);
     sqe->user_data = (uint64_t)(uintptr_t)request | TACET_TAG_CANCEL;
     ring_commit_reserved(&executor->ring);
@@ -102,10 +104,6 @@ tacet_result request_cancel(struct executor *executor, struct tacet_request *req
     }
     if (request->opcode == IORING_OP_TIMEOUT) {
         timers_remove(&executor->timers, request);
-        completion_terminal(executor, request, -ECANCELED);
-        return 0;
-    }
-    if (request->attention & TACET_OP_LIMITED && admission_take_out(executor, request)) {
         completion_terminal(executor, request, -ECANCELED);
         return 0;
     }

@@ -465,7 +465,7 @@ void admission_note_end(struct executor *executor, struct tacet_request *request
         next_turn(admission, request->place & ~HAS_FILE);
 }
 
-bool admission_take_out(struct executor *executor, struct tacet_request *request)
+bool admission_cancel(struct executor *executor, struct tacet_request *request)
 {
     struct admission *admission = executor->admission;
     uint32_t index = request->place;
@@ -477,13 +477,14 @@ bool admission_take_out(struct executor *executor, struct tacet_request *request
     request->attention &= (uint8_t)~TACET_OP_LIMITED;
     if (entry.file != NONE && entry.has_turn)
         next_turn(admission, entry.file);
+    completion_terminal(executor, request, -ECANCELED);
     return true;
 }
 
 static void cancel_fifo(struct executor *executor, struct fifo *fifo)
 {
     while (fifo->first != NONE)
-        request_cancel(executor, request_of(&executor->admission->entries[fifo->first].sqe));
+        admission_cancel(executor, request_of(&executor->admission->entries[fifo->first].sqe));
 }
 
 void admission_cancel_all(struct executor *executor)

@@ -36,8 +36,8 @@ void admission_note_end(struct executor *executor, struct tacet_request *request
 /* Who may pass now goes to the submission queue. */
 void admission_pass(struct executor *executor);
 
-/* Of a request with TACET_OP_LIMITED: whether it waits; if so, it is taken out. */
-bool admission_take_out(struct executor *executor, struct tacet_request *request);
+/* Of a request with TACET_OP_LIMITED: whether it waits; if so, it ends with -ECANCELED. */
+bool admission_cancel(struct executor *executor, struct tacet_request *request);
 
 /* Ends all that wait with -ECANCELED. */
 void admission_cancel_all(struct executor *executor);

@@ -16,7 +16,10 @@ public:
         : token_(std::move(token)), awaited_(std::move(awaited))
     {
     }
-    stop_awaiter(stop_awaiter&& other) : token_(std::move(other.token_)), awaited_(std::move(other.awaited_)) {}
+    stop_awaiter(stop_awaiter&& other) noexcept(std::is_nothrow_move_constructible_v<Awaitable>)
+        : token_(std::move(other.token_)), awaited_(std::move(other.awaited_))
+    {
+    }
     stop_awaiter& operator=(stop_awaiter&&) = delete;
     bool await_ready() const noexcept { return false; }
 

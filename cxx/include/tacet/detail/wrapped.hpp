@@ -29,7 +29,10 @@ class wrapped {
 
 public:
     explicit wrapped(Awaitable awaitable) : awaitable_(std::move(awaitable)) {}
-    wrapped(wrapped&& other) : awaitable_(std::move(other.awaitable_)) {}
+    wrapped(wrapped&& other) noexcept(std::is_nothrow_move_constructible_v<Awaitable>)
+        : awaitable_(std::move(other.awaitable_))
+    {
+    }
     wrapped& operator=(wrapped&&) = delete;
 
     // What its await_suspend() says, true for void; or that the coroutine goes on at once.

@@ -10,6 +10,7 @@
 #include "task/c_task.h"
 #include "task/deadline.h"
 
+#include <tacet/handover.h>
 #include <tacet/time.h>
 
 #include <unistd.h>
@@ -43,6 +44,13 @@ static void keep_for_task(struct tacet_task *task, struct tacet_op *op)
     extra->completed = op;
     if (task->waiting_for == extra)
         task_end_wait_for_any(task, 0);
+}
+
+/* Nobody may cancel it any more. */
+static inline void make_callback_ready(struct tacet_executor *executor, struct tacet_op *op)
+{
+    op->request.state = TACET_OP_COMPLETED;
+    tacet_level_push(&executor->ready.levels[op->priority], &op->runnable);
 }
 
 static void note_completed(struct tacet_request *request)
@@ -79,11 +87,19 @@ static tacet_result keep_descriptor(const struct tacet_request *request, tacet_r
     return -ECANCELED;
 }
 
-/* Its task waits for it, or, if it is the timer of a wait for any op, in vain. */
+static bool was_cancelled(tacet_result result)
+{
+    return result == -ECANCELED || result == -EINTR;
+}
+
+/* Its task waits for it, or, if it is the timer of a wait for any op, in vain. A cancel that it was faster than is for the next
+ * wait. */
 static void deliver_to_task(struct tacet_task *task, tacet_result result)
 {
     struct tacet_request *request = &task->request;
     request->state = TACET_OP_IDLE;
+    if (request->attention & TACET_OP_CANCEL_ASKED && !was_cancelled(result))
+        tacet_task_keep_cancel(task);
     if (request->attention & TACET_OP_DESCRIPTOR && result < 0)
         request->attention &= (uint8_t)~TACET_OP_DESCRIPTOR;
     if (opcode_opens(request->opcode)) /* until the task has taken it */
@@ -91,33 +107,67 @@ static void deliver_to_task(struct tacet_task *task, tacet_result result)
     tacet_task_unpark(task, task->wait == TACET_WAIT_ANY_OP ? -ETIME : tacet_task_take_end(task, result));
 }
 
+/* Until the task has taken it, so that it is closed if the task does not come to that. */
+static void keep_for_taking(struct tacet_task *task, unsigned opcode, tacet_result descriptor)
+{
+    task->request.opcode = (uint8_t)opcode;
+    task->request.attention = TACET_OP_DESCRIPTOR;
+    task->request.closes = (int32_t)descriptor;
+}
+
+/* Who waits for an op to the end has been asked to end. */
+static void end_wait_for(struct tacet_task *task, struct tacet_op *op)
+{
+    op->request.state = TACET_OP_IDLE;
+    if (opcode_opens(op->request.opcode) && op->result >= 0)
+        keep_for_taking(task, op->request.opcode, op->result);
+    if (task->wait == TACET_WAIT_TO_THE_END && !was_cancelled(op->result))
+        tacet_task_keep_cancel(task);
+    op->result = tacet_task_take_end(task, op->result);
+    tacet_task_unpark(task, op->result);
+}
+
+static TACET_COLD bool one_was_cancelled(const struct tacet_op_group *group)
+{
+    for (uint32_t i = 0; i < group->count; i++)
+        if (was_cancelled(group->ops[i]->result) || group->ops[i]->result == -ETIME)
+            return true;
+    return false;
+}
+
+static void end_group(struct tacet_op_group *group)
+{
+    struct tacet_task *task = group->task;
+    if (TACET_UNLIKELY(task->wait == TACET_WAIT_TO_THE_END) && !one_was_cancelled(group))
+        tacet_task_keep_cancel(task);
+    tacet_task_unpark(task, tacet_task_take_end(task, 0));
+}
+
 static void deliver_op(struct tacet_executor *executor, struct tacet_op *op)
 {
     switch (op->request.tag) {
     case TACET_TAG_TASK:
         if (op->owner.task->waiting_for == op) {
-            op->request.state = TACET_OP_IDLE;
-            op->result = tacet_task_take_end(op->owner.task, op->result);
-            tacet_task_unpark(op->owner.task, op->result);
+            end_wait_for(op->owner.task, op);
         } else {
             keep_for_task(op->owner.task, op);
         }
         return;
     case TACET_TAG_CALLBACK:
-        tacet_level_push(&executor->ready.levels[op->priority], &op->runnable);
+        make_callback_ready(executor, op);
         return;
     case TACET_TAG_GROUP:
         op->request.state = TACET_OP_IDLE;
         op->result = tacet_task_end_of_wait(op->owner.group->task, op->result);
         if (--op->owner.group->remaining == 0)
-            tacet_task_unpark(op->owner.group->task, tacet_task_take_end(op->owner.group->task, 0));
+            end_group(op->owner.group);
         return;
     default:
         TACET_ASSERT(!"an op has one of these tags");
     }
 }
 
-/* A splice that was interrupted by its cancel says so with a number that is the kernel's own. */
+/* What the kernel's worker threads were doing when they were interrupted says so with numbers that are the kernel's own. */
 static tacet_result without_restarts(tacet_result result)
 {
     enum { ERESTARTSYS = 512, ERESTART_RESTARTBLOCK = 516 };
@@ -127,10 +177,9 @@ static tacet_result without_restarts(tacet_result result)
 /* The operation has ended, and so has its cancel, if there was one. */
 static void deliver(struct executor *executor, struct tacet_request *request, tacet_result result)
 {
-    if (request->attention & TACET_OP_CANCEL_ASKED)
-        result = without_restarts(result);
     if (request->attention & TACET_OP_LIMITED)
         admission_note_end(executor, request);
+    result = without_restarts(result);
     if (request->attention & TACET_OP_HAS_DEADLINE && request->tag != TACET_TAG_AWAIT)
         result = deadline_end_of_op(executor, op_of_request(request), result);
     if (request->attention & TACET_OP_DESCRIPTOR && executor->closing)
@@ -245,7 +294,7 @@ static inline bool dispatch_short(struct executor *executor, uint64_t user_data,
     struct tacet_op *op = op_of_request(request);
     if (tag == TACET_TAG_CALLBACK) {
         op->result = result;
-        tacet_level_push(&executor->shared.ready.levels[op->priority], &op->runnable);
+        make_callback_ready(&executor->shared, op);
         return true;
     }
     if (op->owner.task->waiting_for != op)
@@ -267,9 +316,10 @@ void completion_collect(struct executor *executor)
     ring->completed += tail - head;
     const struct io_uring_cqe *cqes = ring->cqes;
     const uint32_t mask = ring->cq_mask;
+    const bool closing = executor->closing; /* then all of it was asked to end */
     do {
         const struct io_uring_cqe *cqe = &cqes[head & mask];
-        if (TACET_UNLIKELY(!dispatch_short(executor, cqe->user_data, cqe->res)))
+        if (TACET_UNLIKELY(closing || !dispatch_short(executor, cqe->user_data, cqe->res)))
             dispatch_cqe(executor, cqe);
     } while (++head != tail);
     /* release: the kernel may overwrite the entries once it sees the head */

@@ -40,7 +40,10 @@ tacet_result tacet_task_call_result(struct tacet_task *task)
 {
     if (task == NULL)
         return -EINVAL;
-    return TACET_LIKELY(!(task->request.attention & TACET_OP_FOR_FILE)) ? task->result : settle_file(task);
+    if (TACET_UNLIKELY(task->request.attention & TACET_OP_FOR_FILE))
+        return settle_file(task);
+    tacet_task_note_taken(task);
+    return task->result;
 }
 
 /* Takes an op out of the task's ring of completed ones; before is its predecessor there. */
@@ -71,13 +74,16 @@ tacet_result tacet_task_await(struct tacet_task *task, struct tacet_op *op)
         return r;
     if (op == NULL || op->request.state == TACET_OP_IDLE || op->request.tag != TACET_TAG_TASK || op->owner.task != task)
         return -EINVAL;
-    if (op->request.state == TACET_OP_IN_FLIGHT && tacet_task_take_end_of_wait(task))
+    bool ends = op->request.state == TACET_OP_IN_FLIGHT && tacet_task_take_end_of_wait(task);
+    if (ends)
         tacet_op_cancel(op);
     if (op->request.state == TACET_OP_COMPLETED) /* a cancelled sleep ends at once */
         return tacet_task_take_end(task, reap_this(task, op));
     task->extra->ops_initiated--;
-    tacet_task_park(task, op, TACET_WAIT_OP);
-    return task_give_up(task);
+    tacet_task_park(task, op, ends ? TACET_WAIT_TO_THE_END : TACET_WAIT_OP);
+    r = task_give_up(task);
+    tacet_task_note_taken(task);
+    return r;
 }
 
 void task_end_wait_for_any(struct tacet_task *task, tacet_result result)

@@ -78,8 +78,8 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_attach_many(struct tacet_ex
 
 /*
  * Asks for the end of what the task waits for, now or at its next CANCELLATION POINT, which then returns -ECANCELED;
- * once. What it awaits may still succeed, and then does. 0; -EINVAL: NULL or unattached; -ESRCH: it has exited; -EPERM: in a
- * forked child.
+ * once. What it awaits may still succeed, and then does, and the wait after it returns -ECANCELED. 0; -EINVAL: NULL or
+ * unattached; -ESRCH: it has exited; -EPERM: in a forked child.
  *
  * THREAD-SAFE and ASYNC-SIGNAL-SAFE: from another thread it is sent, and takes effect when the executor comes to it. The caller
  * sees to it that the task is neither destroyed nor started anew, nor an executor destroyed where it may be, before this

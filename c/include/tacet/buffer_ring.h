@@ -49,13 +49,13 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_read_selected(struct tacet_
 /* Of the operation with a chosen buffer that the task has just awaited: the buffer's number; -1: it took none. */
 static inline int tacet_task_buffer(const struct tacet_task *task)
 {
-    return task->request.buffer != TACET_NO_BUFFER ? task->request.buffer : -1;
+    return task->request.buffer.number != TACET_NO_BUFFER ? task->request.buffer.number : -1;
 }
 
 /* The same for an op that has been reaped. */
 static inline int tacet_op_buffer(const struct tacet_op *op)
 {
-    return op->request.buffer != TACET_NO_BUFFER ? op->request.buffer : -1;
+    return op->request.buffer.number != TACET_NO_BUFFER ? op->request.buffer.number : -1;
 }
 
 /* For layers above C: what the SQE and the request of such an operation are told. */
@@ -63,8 +63,8 @@ TACET_EXPORT uint16_t tacet_buffer_ring_group(const struct tacet_buffer_ring *bu
 static inline void tacet_request_selects(struct tacet_request *request, uint16_t group)
 {
     request->attention |= TACET_OP_BY_FLAGS;
-    request->buffer_group = group;
-    request->buffer = TACET_NO_BUFFER;
+    request->buffer.group = group;
+    request->buffer.number = TACET_NO_BUFFER;
 }
 
 #ifdef __cplusplus

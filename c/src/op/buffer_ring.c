@@ -158,11 +158,10 @@ void tacet_buffer_ring_give(struct tacet_buffer_ring *buffers, unsigned buffer)
 tacet_result buffer_ring_start(struct tacet_op *op, struct tacet_task *task, struct io_uring_sqe *filled,
                                tacet_result prepared, const struct tacet_buffer_ring *buffers)
 {
-    if (prepared == 0 && buffers == NULL)
-        prepared = -EINVAL;
-    if (prepared == 0)
-        tacet_prepare_select_buffer(filled, buffers->group);
-    tacet_result r = op_start(op, task, filled, prepared);
+    if (prepared < 0 || buffers == NULL)
+        return prepared < 0 ? prepared : -EINVAL;
+    tacet_prepare_select_buffer(filled, buffers->group);
+    tacet_result r = op_start(op, task, filled, 0);
     if (r == 0)
         tacet_request_selects(&op->request, buffers->group);
     return r;
@@ -171,10 +170,8 @@ tacet_result buffer_ring_start(struct tacet_op *op, struct tacet_task *task, str
 tacet_result buffer_ring_await(struct tacet_task *task, struct io_uring_sqe *filled, tacet_result prepared,
                                const struct tacet_buffer_ring *buffers)
 {
-    if (prepared == 0 && buffers == NULL)
-        prepared = -EINVAL;
-    if (prepared < 0)
-        return prepared;
+    if (prepared < 0 || buffers == NULL)
+        return prepared < 0 ? prepared : -EINVAL;
     struct io_uring_sqe *sqe;
     tacet_prepare_select_buffer(filled, buffers->group);
     tacet_result r = call_begin(task, filled->opcode, &sqe);
@@ -189,10 +186,10 @@ tacet_result buffer_ring_await(struct tacet_task *task, struct io_uring_sqe *fil
 void buffer_ring_discard(struct executor *executor, const struct tacet_request *request)
 {
     struct tacet_buffer_ring *buffers = executor->buffer_rings;
-    while (buffers != NULL && buffers->group != request->buffer_group)
+    while (buffers != NULL && buffers->group != request->buffer.group)
         buffers = buffers->next;
-    if (buffers != NULL && request->buffer != TACET_NO_BUFFER)
-        tacet_buffer_ring_give(buffers, request->buffer);
+    if (buffers != NULL && request->buffer.number != TACET_NO_BUFFER)
+        tacet_buffer_ring_give(buffers, request->buffer.number);
 }
 
 tacet_result tacet_file_read_selected_start(struct tacet_op *op, struct tacet_task *task, const struct tacet_file *file,

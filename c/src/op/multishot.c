@@ -276,7 +276,9 @@ tacet_result tacet_multishot_stop(struct tacet_task *task, struct tacet_multisho
     tacet_result r = call_check_may_suspend(task);
     if (r < 0 || multishot == NULL || multishot->stopped != NULL)
         return r < 0 ? r : -EINVAL;
-    if (multishot->executor != NULL && multishot->executor != tacet_task_executor(task))
+    if (multishot->executor == NULL) /* it has been stopped, or was never started */
+        return 0;
+    if (multishot->executor != tacet_task_executor(task))
         return -EPERM;
     tacet_multishot_abandon(multishot, end_stop);
     if (multishot->stopped == NULL)

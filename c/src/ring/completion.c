@@ -247,7 +247,7 @@ static TACET_COLD void note_wake(struct ring *ring, const struct io_uring_cqe *c
 static void one_of_several(struct executor *executor, struct tacet_request *request, int32_t result, uint32_t flags)
 {
     if (flags & IORING_CQE_F_BUFFER)
-        request->buffer = (uint16_t)(flags >> IORING_CQE_BUFFER_SHIFT);
+        request->buffer.number = (uint16_t)(flags >> IORING_CQE_BUFFER_SHIFT);
     if (flags & IORING_CQE_F_MORE) {
         executor->ring.completed--; /* the terminal one counts */
         *kept_result(request) = result;

@@ -92,7 +92,7 @@ struct selected_value {
     }
     void ended(const tacet_request& request) noexcept
     {
-        buffer = request.buffer != TACET_NO_BUFFER ? request.buffer : -1;
+        buffer = request.buffer.number != TACET_NO_BUFFER ? request.buffer.number : -1;
     }
     received value(tacet_result r) noexcept { return received(buffers, buffer, static_cast<std::size_t>(r)); }
     void discard(tacet_result r) noexcept { const received given_back = value(r); }

@@ -73,6 +73,13 @@ struct tacet_wait_hook {
     void (*on_cancel)(struct tacet_task *task); /* once, on the owner thread, while the task is SUSPENDED */
 };
 
+#define TACET_NO_BUFFER UINT16_MAX
+
+struct tacet_chosen_buffer {
+    uint16_t group;  /* of a ring of buffers */
+    uint16_t number; /* when the operation has ended; or TACET_NO_BUFFER */
+};
+
 /*
  * What the ring and the timers know of an operation: part of an op, or of the task that awaits it. Its address, with a
  * tag in the low bits, is the operation's user_data: it is not reused before its terminal completion and that of its
@@ -80,21 +87,16 @@ struct tacet_wait_hook {
  */
 struct tacet_request {
     union {
-        uint32_t timer_slot; /* of a sleep in flight: its place in the heap */
-        uint32_t place;      /* with TACET_OP_LIMITED: see ring/admission.c */
-        int32_t closes;      /* of a close: the descriptor */
-        struct {             /* of what is read into a buffer that the kernel chooses */
-            uint16_t buffer_group;
-            uint16_t buffer; /* when it has ended; or TACET_NO_BUFFER */
-        };
+        uint32_t timer_slot;               /* of a sleep in flight: its place in the heap */
+        uint32_t place;                    /* with TACET_OP_LIMITED: see ring/admission.c */
+        int32_t closes;                    /* of a close: the descriptor */
+        struct tacet_chosen_buffer buffer; /* of what is read into one that the kernel chooses */
     };
     uint8_t state;
     uint8_t tag;
     uint8_t opcode;
     uint8_t attention; /* bits of enum tacet_op_attention; 0: its completion goes the short way */
 } __attribute__((aligned(8)));
-
-#define TACET_NO_BUFFER UINT16_MAX
 
 /* Legal successors of each state, as a bit mask. ... -> EXITED, and READY -> SUSPENDED: the executor is destroyed. */
 static const uint8_t tacet_task_successors[TACET_TASK_STATE_COUNT] = {

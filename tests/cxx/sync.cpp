@@ -97,6 +97,23 @@ TEST_CASE("a permit moves, and is given back once", "[cxx][sync]")
     CHECK(slots.get()->available == 2);
 }
 
+TEST_CASE("a permit is given back before its end, once, or kept for good", "[cxx][sync]")
+{
+    tacet::executor executor;
+    tacet::semaphore slots(2);
+    auto working = [&]() -> tacet::task<> {
+        tacet::semaphore::permit first = co_await slots.acquire_permit();
+        first.release();
+        CHECK(slots.get()->available == 2);
+        first.release();
+        CHECK(slots.get()->available == 2);
+        tacet::semaphore::permit second = co_await slots.acquire_permit();
+        second.keep();
+    };
+    executor.run(working());
+    CHECK(slots.get()->available == 1);
+}
+
 TEST_CASE("as_result of a permit gives the permit, which gives back", "[cxx][sync]")
 {
     tacet::executor executor;

@@ -31,6 +31,21 @@ TEST_CASE("a sleep is not shorter than asked for, in whatever unit", "[cxx][time
     CHECK(std::chrono::steady_clock::now() - start >= 2ms);
 }
 
+TEST_CASE("a sleep lasts until a time of any clock, and is over at once when that has passed", "[cxx][time]")
+{
+    tacet::executor executor;
+    const auto steady = std::chrono::steady_clock::now() + 2ms;
+    const auto system = std::chrono::system_clock::now() + 2ms;
+    auto sleeping = [&]() -> tacet::task<> {
+        co_await tacet::sleep_until(steady);
+        CHECK(std::chrono::steady_clock::now() >= steady);
+        co_await tacet::sleep_until(system);
+        co_await tacet::sleep_until(std::chrono::system_clock::time_point{});
+        co_await tacet::sleep_until(std::chrono::steady_clock::time_point::min());
+    };
+    executor.run(sleeping());
+}
+
 TEST_CASE("a sleep of nothing, or of less, is over at once and lets the others have their turns", "[cxx][time]")
 {
     tacet::executor executor;

@@ -124,6 +124,14 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_sync(struct tacet_task *tas
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_datasync(struct tacet_task *task, struct tacet_file *file);
 
 /*
+ * A transfer at a file's own position that comes out short, because what was left of it failed, does not move the position
+ * (io_uring, up to Linux 6.18 at least): who goes on there would overwrite what was written, and believe all is well. So who
+ * wants the rest notes the position before, and settles it after. -1: there is none, or another offset was given.
+ */
+TACET_EXPORT int64_t tacet_position_note(const struct tacet_file *file, uint64_t offset);
+TACET_EXPORT void tacet_position_settle(const struct tacet_file *file, int64_t noted, tacet_result done, size_t asked);
+
+/*
  * Whether a sync that gave this has failed, so that it stays failed: the kernel marks pages clean then, and a later one that
  * succeeds would be a lie. One that was given up has not.
  */

@@ -28,6 +28,7 @@ struct tacet_steps {
     int descriptors[2];
     uint64_t offsets[2];
     size_t chunk;
+    int64_t position; /* of the file, before the step; -1 */
     uint8_t phase, progress;
     bool under_way, waits, chained;
     char name[40];

@@ -70,6 +70,7 @@ static tacet_result begin_chain(const struct steps_call *call)
     if (call->file->sync_error < 0)
         return call->file->sync_error;
     tacet_result r = tacet_chain_begin(executor, &first);
+    steps_note_position(call, call->file);
     if (r == 0)
         r = tacet_file_write_start(&steps->ops[0], call->task, call->file, call->buffer + steps->bytes,
                                    steps_chunk(call), steps_offset(call));
@@ -93,6 +94,7 @@ static tacet_result begin_written(const struct steps_call *call)
 /* Whatever became of the write, the sync is to be waited for. */
 static uint8_t end_written(const struct steps_call *call, tacet_result r)
 {
+    steps_settle_position(call, call->file, r);
     call->steps->progress = (uint8_t)steps_note_written(call, &r);
     call->steps->result = r;
     return SYNCED;
@@ -179,10 +181,12 @@ static uint8_t end_open(const struct steps_call *call, tacet_result r)
     return call->bytes > 0 ? WRITE : SYNC;
 }
 
-/* What is half made goes, by calls that no cancel or deadline can refuse. */
+/* What is half made goes, by calls that no cancel or deadline can refuse: with the call's end its space is free again. */
 static uint8_t give_up(const struct steps_call *call, tacet_result r)
 {
-    tacet_file_close_detached(tacet_task_executor(call->task), &call->steps->file);
+    if (call->steps->file.fd >= 0)
+        close(call->steps->file.fd);
+    call->steps->file.fd = -1;
     unlinkat(call->file->fd, call->steps->name, 0);
     return steps_end(call, r);
 }

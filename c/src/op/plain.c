@@ -40,6 +40,17 @@ tacet_result tacet_file_seek(struct tacet_task *task, const struct tacet_file *f
     return result_of(lseek(file->fd, offset, whence));
 }
 
+int64_t tacet_position_note(const struct tacet_file *file, uint64_t offset)
+{
+    return offset == UINT64_MAX && !(file->flags & O_APPEND) ? lseek(file->fd, 0, SEEK_CUR) : -1;
+}
+
+void tacet_position_settle(const struct tacet_file *file, int64_t noted, tacet_result done, size_t asked)
+{
+    if (noted >= 0 && done > 0 && (size_t)done < asked)
+        lseek(file->fd, noted + done, SEEK_SET);
+}
+
 /* An empty path names the open file itself. */
 static bool names_itself(const struct tacet_file *dir, const char *path)
 {

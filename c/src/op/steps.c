@@ -46,6 +46,16 @@ uint64_t steps_offset(const struct steps_call *call)
     return call->offset != UINT64_MAX ? call->offset + call->steps->bytes : UINT64_MAX;
 }
 
+void steps_note_position(const struct steps_call *call, const struct tacet_file *file)
+{
+    call->steps->position = tacet_position_note(file, call->offset);
+}
+
+void steps_settle_position(const struct steps_call *call, const struct tacet_file *file, tacet_result r)
+{
+    tacet_position_settle(file, call->steps->position, r, steps_chunk(call));
+}
+
 enum steps_progress steps_note_written(const struct steps_call *call, tacet_result *r)
 {
     bool cancelled = steps_cancelled(call);
@@ -68,6 +78,7 @@ enum steps_progress steps_note_written(const struct steps_call *call, tacet_resu
 
 static tacet_result begin_read(const struct steps_call *call)
 {
+    steps_note_position(call, call->file);
     return tacet_file_read(call->task, call->file, call->buffer + call->steps->bytes, steps_chunk(call),
                            steps_offset(call));
 }
@@ -76,6 +87,7 @@ static uint8_t end_read(const struct steps_call *call, tacet_result r)
 {
     struct tacet_steps *steps = call->steps;
     bool cancelled = steps_cancelled(call);
+    steps_settle_position(call, call->file, r);
     if (r == -EINTR)
         return cancelled ? steps_end(call, -ECANCELED) : 0;
     if (r < 0)
@@ -88,12 +100,14 @@ static uint8_t end_read(const struct steps_call *call, tacet_result r)
 
 static tacet_result begin_write(const struct steps_call *call)
 {
+    steps_note_position(call, call->file);
     return tacet_file_write(call->task, call->file, call->buffer + call->steps->bytes, steps_chunk(call),
                             steps_offset(call));
 }
 
 static uint8_t end_write(const struct steps_call *call, tacet_result r)
 {
+    steps_settle_position(call, call->file, r);
     switch (steps_note_written(call, &r)) {
     case STEPS_AGAIN:
         return 0;

@@ -41,6 +41,10 @@ static inline uint8_t steps_end(const struct steps_call *call, tacet_result resu
 size_t steps_chunk(const struct steps_call *call);
 uint64_t steps_offset(const struct steps_call *call);
 
+/* Before and after each transfer: what is left is transferred where this has ended. */
+void steps_note_position(const struct steps_call *call, const struct tacet_file *file);
+void steps_settle_position(const struct steps_call *call, const struct tacet_file *file, tacet_result r);
+
 /* Of a write that is to be complete, and of what it has ended with; *r becomes the error of one that has failed. */
 enum steps_progress { STEPS_AGAIN, STEPS_COMPLETE, STEPS_FAILED };
 enum steps_progress steps_note_written(const struct steps_call *call, tacet_result *r);

@@ -80,6 +80,7 @@ inline task<void> write_durable(file& into, bytes_view from, std::uint64_t offse
     std::size_t written = 0;
     for (bool durable = false; !durable;) {
         const auto rest = from.subspan(written, std::min(from.size() - written, detail::portion_max));
+        const std::int64_t position = tacet_position_note(&into.get(), offset);
         detail::durable_awaiter step(into, rest, detail::advanced(offset, written));
         const detail::durable_awaiter::outcome outcome = co_await step;
         const bool interrupted = !outcome.written && outcome.written.error() == std::errc::interrupted;
@@ -88,6 +89,7 @@ inline task<void> write_durable(file& into, bytes_view from, std::uint64_t offse
         if (!outcome.synced && detail::has_failed(outcome.synced.error()))
             detail::throw_not_durable(outcome.synced.error(), "fdatasync", into.fd());
         const std::size_t bytes = interrupted ? 0 : *outcome.written;
+        tacet_position_settle(&into.get(), position, static_cast<tacet_result>(bytes), rest.size());
         if (bytes == 0 && !interrupted && !rest.empty())
             throw_error(-EIO, detail::describe_descriptor("write", into.fd()));
         written += bytes;
@@ -127,22 +129,26 @@ inline task<file> create_unique(const file& dir, mode_t mode, std::string& name)
     }
 }
 
-// Takes the name of what is half made away, by a call that no cancel or deadline can refuse.
+// Takes away what is half made, by calls that no cancel or deadline can refuse: with its end the space is free again.
 class unlinking {
 public:
-    unlinking(const file& dir, const std::string& name) noexcept : dir_(dir), name_(name) {}
+    unlinking(const file& dir, const std::string& name, file& made) noexcept : dir_(dir), name_(name), made_(made) {}
     unlinking(const unlinking&) = delete;
     unlinking& operator=(const unlinking&) = delete;
     ~unlinking()
     {
-        if (!kept_)
-            ::unlinkat(dir_.fd(), name_.c_str(), 0);
+        if (kept_)
+            return;
+        if (made_)
+            ::close(made_.release());
+        ::unlinkat(dir_.fd(), name_.c_str(), 0);
     }
     void keep() noexcept { kept_ = true; }
 
 private:
     const file& dir_;
     const std::string& name_;
+    file& made_;
     bool kept_ = false;
 };
 
@@ -159,7 +165,7 @@ inline task<void> create_durable(file& dir, std::string name, bytes_view content
     std::string other_name;
     file made = co_await detail::create_unique(dir, mode, other_name);
     {
-        detail::unlinking other(dir, other_name);
+        detail::unlinking other(dir, other_name, made);
         co_await made.write_all(contents);
         co_await made.sync();
         co_await made.close();

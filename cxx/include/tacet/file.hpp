@@ -743,8 +743,10 @@ inline task<std::size_t> file::fill(std::span<std::byte> into, std::uint64_t off
     while (filled < into.size()) {
         const std::span<std::byte> rest = into.subspan(filled, std::min(into.size() - filled, detail::portion_max));
         detail::note_step(self);
+        const std::int64_t position = tacet_position_note(&file_, offset);
         const result<std::size_t> step = co_await as_result(read(rest, detail::advanced(offset, filled)));
         const std::size_t bytes = detail::bytes_of_step(step, "read", fd());
+        tacet_position_settle(&file_, position, static_cast<tacet_result>(bytes), rest.size());
         filled += bytes;
         if (step && bytes == 0)
             break;
@@ -768,8 +770,10 @@ inline task<void> file::write_all(bytes_view from, std::uint64_t offset) const
     while (written < from.size()) {
         const auto rest = from.subspan(written, std::min(from.size() - written, detail::portion_max));
         detail::note_step(self);
+        const std::int64_t position = tacet_position_note(&file_, offset);
         const result<std::size_t> step = co_await as_result(write(rest, detail::advanced(offset, written)));
         const std::size_t bytes = detail::bytes_of_step(step, "write", fd());
+        tacet_position_settle(&file_, position, static_cast<tacet_result>(bytes), rest.size());
         if (step && bytes == 0)
             throw_error(-EIO, detail::describe_descriptor("write", fd()));
         written += bytes;

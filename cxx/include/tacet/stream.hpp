@@ -223,6 +223,7 @@ public:
 private:
     tacet_result start_op(tacet_op* op) noexcept override
     {
+        position_ = tacet_position_note(&file_.get(), offset_);
         return tacet_file_write_start(op, nullptr, &file_.get(), block_.get() + written_, bytes_ - written_, offset_);
     }
     bool ended(tacet_result r) noexcept override
@@ -233,6 +234,7 @@ private:
             error_ = r < 0 ? r : -EIO;
             return false;
         }
+        tacet_position_settle(&file_.get(), position_, r, bytes_ - written_);
         written_ += static_cast<std::size_t>(r);
         offset_ = advanced(offset_, static_cast<std::size_t>(r));
         return written_ < bytes_;
@@ -240,6 +242,7 @@ private:
     const char* what() const noexcept override { return "write"; }
 
     std::size_t bytes_ = 0, written_ = 0;
+    std::int64_t position_ = -1;
     tacet_result error_ = 0;
 };
 

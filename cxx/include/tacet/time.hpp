@@ -28,7 +28,9 @@ operation<sleep_request> sleep_for(std::chrono::duration<Rep, Period> duration)
 template <class Clock, class Duration>
 operation<sleep_request> sleep_until(std::chrono::time_point<Clock, Duration> until)
 {
-    return sleep_for(until - Clock::now());
+    const auto now = Clock::now();
+    using duration = decltype(until - now);
+    return sleep_for(until > now ? until - now : duration::zero());
 }
 
 // The task goes behind the other ready ones of its priority. CANCELLATION POINT: a cancel is delivered on the way back.

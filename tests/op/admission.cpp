@@ -301,3 +301,41 @@ TEST_CASE("writes that a task awaits are ordered with those that were started", 
     CHECK(scratch.contents()[0] == 'z');
     CHECK(ended_before >= 19);
 }
+
+TEST_CASE("what waits for its turn writes to its own file, though that was closed and its number is another's",
+          "[admission]")
+{
+    const bool detached = GENERATE(false, true);
+    tacet_executor_options options = limited(1, 1);
+    options.ordered_writes = GENERATE(false, true);
+    CAPTURE(detached, options.ordered_writes);
+    const std::size_t descriptors = open_descriptors();
+    {
+        executor executor(options);
+        temporary_directory directory;
+        directory.write("first", "");
+        directory.write("second", "");
+        tacet_file first;
+        REQUIRE(tacet_file_from_fd(&first, ::open((directory / "first").c_str(), O_RDWR | O_CLOEXEC), 0) == 0);
+        std::vector<int> ends;
+        std::vector<numbered> ops = make_ops(executor, 21, ends);
+        for (std::size_t i = 0; i < 20; i++) {
+            ops[i].byte = 'x';
+            CHECK(tacet_file_write_start(&ops[i].op, nullptr, &first, &ops[i].byte, 1, i) == 0);
+        }
+        const int number = first.fd;
+        if (detached)
+            tacet_file_close_detached(executor, &first);
+        else
+            CHECK(tacet_file_close_start(&ops[20].op, nullptr, &first) == 0);
+        CHECK(executor.run_until([&] { return ::fcntl(number, F_GETFD) < 0; }));
+        const int again = ::open((directory / "second").c_str(), O_RDWR | O_CLOEXEC);
+        CHECK(again == number);
+        executor.run_until_idle();
+        CHECK(directory.read("first") == std::string(20, 'x'));
+        CHECK(directory.read("second").empty());
+        CHECK(std::count_if(ends.begin(), ends.end(), [](int end) { return end < 0; }) == 0);
+        ::close(again);
+    }
+    CHECK(open_descriptors() == descriptors);
+}

@@ -34,7 +34,8 @@ struct tacet_executor_options {
      * tasks (callbacks: by their own). So a flood of low ones does not stand in the way of a high one. Limited are reads and
      * writes of regular files (data), and what takes a kernel's worker thread each: syncs, allocate, truncate, stat, advice,
      * changes of directories, extended attributes, opens that make a file (worker). Never what may wait for ever, such as reads of pipes and
-     * sockets, nor chains. An operation that finds no memory to wait in ends with -ENOMEM.
+     * sockets, nor chains. An operation that finds no memory to wait in ends with -ENOMEM. What it names may be closed while
+     * it waits, by an operation: it then needs a descriptor more (-EMFILE). A plain close(2) has to wait for its end.
      */
     unsigned ops_max; /* data and worker together */
     unsigned data_ops_max;

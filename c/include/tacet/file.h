@@ -39,7 +39,7 @@ static inline int tacet_dir_fd(const struct tacet_file *dir)
 }
 
 /*
- * Nobody waits for it: through the ring where a slot is left, else by close(2). The file is then closed (fd -1).
+ * Nobody waits for it: through the ring, behind what was started before, or by close(2) where there is none. The file is then closed (fd -1).
  * THREAD-SAFE as to the executor, which may be NULL, another thread's, or gone already.
  */
 TACET_EXPORT void tacet_file_close_detached(struct tacet_executor *executor, struct tacet_file *file);

@@ -24,12 +24,8 @@ void tacet_file_close_detached(struct tacet_executor *executor, struct tacet_fil
     file->fd = -1;
     if (fd < 0)
         return;
-    if (!tacet_executor_lives_here(executor) || executor->sq.tail == executor->sq.limit) {
-        close(fd);
-        return;
-    }
     struct io_uring_sqe *sqe;
-    if (tacet_op_begin(executor, IORING_OP_CLOSE, &sqe) < 0) {
+    if (!tacet_executor_lives_here(executor) || tacet_op_begin(executor, IORING_OP_CLOSE, &sqe) < 0) {
         close(fd);
         return;
     }

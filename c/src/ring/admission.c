@@ -8,6 +8,7 @@
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum kind {
     NOT_LIMITED,
@@ -42,19 +43,36 @@ static const uint8_t kinds[256] = {
     [TACET_OPCODE_FTRUNCATE] = WORKER,
 };
 
+/* Where requests of limited kinds name descriptors: 1: fd; 2: and the second directory, in len. */
+static const uint8_t descriptors[256] = {
+    [IORING_OP_READ] = 1,       [IORING_OP_WRITE] = 1,       [IORING_OP_READV] = 1,     [IORING_OP_WRITEV] = 1,
+    [IORING_OP_READ_FIXED] = 1, [IORING_OP_WRITE_FIXED] = 1, [IORING_OP_FSYNC] = 1,     [IORING_OP_FALLOCATE] = 1,
+    [IORING_OP_STATX] = 1,      [IORING_OP_FADVISE] = 1,     [IORING_OP_OPENAT2] = 1,   [IORING_OP_SYNC_FILE_RANGE] = 1,
+    [IORING_OP_RENAMEAT] = 2,   [IORING_OP_UNLINKAT] = 1,    [IORING_OP_MKDIRAT] = 1,   [IORING_OP_SYMLINKAT] = 1,
+    [IORING_OP_LINKAT] = 2,     [IORING_OP_FSETXATTR] = 1,   [IORING_OP_FGETXATTR] = 1, [TACET_OPCODE_FTRUNCATE] = 1,
+};
+
+/*
+ * The place of a request with TACET_OP_LIMITED: while it waits, its entry's index; when it has passed after that, the same with
+ * HAS_ENTRY; if it did not have to wait, its file's index with HAS_FILE, or NONE.
+ */
 #define NONE UINT32_MAX
-#define HAS_FILE 0x80000000u /* in the place of a request that passed: the rest is its file's index */
+#define HAS_FILE 0x80000000u
+#define HAS_ENTRY 0x40000000u
+#define INDEX_MASK (HAS_ENTRY - 1)
 
 struct fifo {
     uint32_t first, last; /* entries' indices, or NONE */
 };
 
-/* One that waits. */
+/* One that waits, or has. */
 struct entry {
     struct io_uring_sqe sqe;
+    uint32_t kept[2];    /* the descriptors that it names are closed already: see keep_open(); else NONE */
     uint32_t next, prev; /* in its fifo; next: in the list of free ones */
     uint32_t file;       /* whose turn it has, or waits for; NONE: it is not ordered */
     uint8_t level;
+    bool waits;
     bool has_turn; /* it waits for room only, in the fifo of its kind and level; else in its file's */
 };
 
@@ -65,6 +83,15 @@ struct ordered_file {
     struct fifo waiting;
     uint32_t next; /* in its bucket; in the list of free ones */
     bool busy;     /* somebody has the turn */
+};
+
+/*
+ * What somebody closes while operations wait for it, whose number may be another file's before their turn comes: a descriptor of
+ * their own.
+ */
+struct kept_descriptor {
+    int fd;
+    uint32_t users; /* 0: free */
 };
 
 #define BUCKETS 64u
@@ -78,6 +105,8 @@ struct admission {
 
     struct entry *entries;
     uint32_t entry_count, free_entry;
+    struct kept_descriptor *kept;
+    uint32_t kept_count;
     struct ordered_file *files;
     uint32_t file_count, free_file;
     uint32_t buckets[BUCKETS];
@@ -119,6 +148,7 @@ void admission_destroy(struct admission *admission)
     if (admission == NULL)
         return;
     free(admission->entries);
+    free(admission->kept);
     free(admission->files);
     free(admission);
 }
@@ -157,7 +187,7 @@ static void take(struct admission *admission, struct fifo *fifo, uint32_t index)
 static void *grown(void *array, uint32_t *count, size_t bytes)
 {
     uint32_t more = *count > 0 ? 2 * *count : 16;
-    void *larger = more < HAS_FILE ? realloc(array, more * bytes) : NULL;
+    void *larger = more <= INDEX_MASK ? realloc(array, more * bytes) : NULL;
     if (larger != NULL)
         *count = more;
     return larger;
@@ -172,20 +202,27 @@ static uint32_t take_entry(struct admission *admission)
             return NONE;
         admission->entries = entries;
         for (uint32_t i = first; i < admission->entry_count; i++)
-            entries[i].next = i + 1 < admission->entry_count ? i + 1 : NONE;
+            entries[i] = (struct entry){.next = i + 1 < admission->entry_count ? i + 1 : NONE};
         admission->free_entry = first;
     }
     uint32_t index = admission->free_entry;
     admission->free_entry = admission->entries[index].next;
-    admission->waiting_count++;
     return index;
+}
+
+static void let_go(struct admission *admission, uint32_t kept)
+{
+    if (kept != NONE && --admission->kept[kept].users == 0)
+        close(admission->kept[kept].fd);
 }
 
 static void give_entry(struct admission *admission, uint32_t index)
 {
-    admission->entries[index].next = admission->free_entry;
+    struct entry *entry = &admission->entries[index];
+    let_go(admission, entry->kept[0]);
+    let_go(admission, entry->kept[1]);
+    entry->next = admission->free_entry;
     admission->free_entry = index;
-    admission->waiting_count--;
 }
 
 /* ---- Files with ordered writes ---- */
@@ -330,11 +367,11 @@ static bool is_first(const struct admission *admission, enum kind kind, unsigned
 
 /* ---- Passing and waiting ---- */
 
-static void count(struct admission *admission, struct tacet_request *request, enum kind kind, uint32_t file)
+static void count(struct admission *admission, struct tacet_request *request, enum kind kind, uint32_t place)
 {
     admission->in_flight[kind]++;
     admission->in_flight[NOT_LIMITED]++;
-    request->place = file != NONE ? HAS_FILE | file : NONE;
+    request->place = place;
 }
 
 /* false: no memory. */
@@ -345,8 +382,14 @@ static bool wait_in_line(struct admission *admission, struct tacet_request *requ
     if (index == NONE)
         return false;
     struct entry *entry = &admission->entries[index];
-    *entry = (struct entry){.sqe = *sqe, .file = file, .level = (uint8_t)level_of(request), .has_turn = has_turn};
+    *entry = (struct entry){.sqe = *sqe,
+                            .kept = {NONE, NONE},
+                            .file = file,
+                            .level = (uint8_t)level_of(request),
+                            .waits = true,
+                            .has_turn = has_turn};
     push(admission, fifo_of(admission, entry), index);
+    admission->waiting_count++;
     request->place = index;
     return true;
 }
@@ -361,7 +404,7 @@ static bool admit(struct executor *executor, const struct io_uring_sqe *sqe, enu
         admission->files[file].busy = true;
     if (has_turn && has_room(admission, kind) && is_first(admission, kind, level_of(request))) {
         request->attention |= TACET_OP_LIMITED;
-        count(admission, request, kind, file);
+        count(admission, request, kind, file != NONE ? HAS_FILE | file : NONE);
         return true;
     }
     bool cancelled = request->attention & TACET_OP_CANCEL_ASKED; /* the kernel would not find it */
@@ -375,11 +418,81 @@ static bool admit(struct executor *executor, const struct io_uring_sqe *sqe, enu
     return false;
 }
 
+static void end_waiting(struct executor *executor, struct tacet_request *request, tacet_result result)
+{
+    struct admission *admission = executor->admission;
+    const struct entry entry = admission->entries[request->place];
+    take(admission, fifo_of(admission, &entry), request->place);
+    admission->entries[request->place].waits = false;
+    admission->waiting_count--;
+    give_entry(admission, request->place);
+    request->attention &= (uint8_t)~TACET_OP_LIMITED;
+    if (entry.file != NONE && entry.has_turn)
+        next_turn(admission, entry.file);
+    completion_terminal(executor, request, result);
+}
+
+/* ---- Closes ---- */
+
+static bool names(const struct entry *entry, unsigned which, int fd)
+{
+    return which < descriptors[entry->sqe.opcode] && entry->kept[which] == NONE &&
+           (which == 0 ? entry->sqe.fd : (int)entry->sqe.len) == fd;
+}
+
+/* A place in the table; NONE: no memory, or no descriptor. */
+static uint32_t keep_descriptor(struct admission *admission, int fd)
+{
+    uint32_t index = 0;
+    while (index < admission->kept_count && admission->kept[index].users > 0)
+        index++;
+    if (index == admission->kept_count) {
+        struct kept_descriptor *kept = grown(admission->kept, &admission->kept_count, sizeof *kept);
+        if (kept == NULL)
+            return NONE;
+        admission->kept = kept;
+        memset(&kept[index], 0, (admission->kept_count - index) * sizeof *kept);
+    }
+    admission->kept[index].fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return admission->kept[index].fd >= 0 ? index : NONE;
+}
+
+static void rename_in(struct admission *admission, struct entry *entry, unsigned which, uint32_t kept)
+{
+    entry->kept[which] = kept;
+    admission->kept[kept].users++;
+    if (which == 0)
+        entry->sqe.fd = admission->kept[kept].fd;
+    else
+        entry->sqe.len = (uint32_t)admission->kept[kept].fd;
+}
+
+void admission_keep_open(struct executor *executor, int fd)
+{
+    struct admission *admission = executor->admission;
+    uint32_t kept = NONE;
+    if (admission->waiting_count == 0)
+        return;
+    for (uint32_t i = 0; i < 2 * admission->entry_count; i++) {
+        struct entry *entry = &admission->entries[i / 2];
+        if (!entry->waits || !names(entry, i % 2, fd))
+            continue;
+        if (kept == NONE)
+            kept = keep_descriptor(admission, fd);
+        if (kept == NONE)
+            end_waiting(executor, request_of(&entry->sqe), -EMFILE);
+        else
+            rename_in(admission, entry, i % 2, kept);
+    }
+}
+
 static bool sift_one(struct executor *executor, const struct io_uring_sqe *sqe)
 {
     struct admission *admission = executor->admission;
     struct stat status;
     enum kind kind = kind_of(sqe, &status);
+    if (sqe->opcode == IORING_OP_CLOSE && !(sqe->flags & IOSQE_FIXED_FILE))
+        admission_keep_open(executor, sqe->fd);
     if (kind == NOT_LIMITED || request_of(sqe)->attention & TACET_OP_LIMITED)
         return true;
     uint32_t file = NONE;
@@ -427,9 +540,10 @@ static void pass_one(struct executor *executor, struct fifo *fifo, enum kind kin
     const struct entry *entry = &admission->entries[index];
     sq->sqes[sq->tail & sq->mask] = entry->sqe;
     sq->tail++;
-    count(admission, request_of(&entry->sqe), kind, entry->file);
+    count(admission, request_of(&entry->sqe), kind, HAS_ENTRY | index);
     take(admission, fifo, index);
-    give_entry(admission, index);
+    admission->entries[index].waits = false;
+    admission->waiting_count--;
 }
 
 /* The highest level first, whatever the kind. */
@@ -461,23 +575,23 @@ void admission_note_end(struct executor *executor, struct tacet_request *request
     admission->in_flight[kinds[request->opcode]]--;
     admission->in_flight[NOT_LIMITED]--;
     request->attention &= (uint8_t)~TACET_OP_LIMITED;
-    if (request->place != NONE)
-        next_turn(admission, request->place & ~HAS_FILE);
+    uint32_t file = request->place;
+    if (file == NONE)
+        return;
+    if (!(file & HAS_FILE)) {
+        uint32_t index = file & INDEX_MASK;
+        file = admission->entries[index].file;
+        give_entry(admission, index);
+    }
+    if (file != NONE)
+        next_turn(admission, file & INDEX_MASK);
 }
 
 bool admission_cancel(struct executor *executor, struct tacet_request *request)
 {
-    struct admission *admission = executor->admission;
-    uint32_t index = request->place;
-    if (index & HAS_FILE) /* or NONE */
+    if (request->place & (HAS_FILE | HAS_ENTRY)) /* or NONE */
         return false;
-    const struct entry entry = admission->entries[index];
-    take(admission, fifo_of(admission, &entry), index);
-    give_entry(admission, index);
-    request->attention &= (uint8_t)~TACET_OP_LIMITED;
-    if (entry.file != NONE && entry.has_turn)
-        next_turn(admission, entry.file);
-    completion_terminal(executor, request, -ECANCELED);
+    end_waiting(executor, request, -ECANCELED);
     return true;
 }
 

@@ -39,6 +39,9 @@ void admission_pass(struct executor *executor);
 /* Of a request with TACET_OP_LIMITED: whether it waits; if so, it ends with -ECANCELED. */
 bool admission_cancel(struct executor *executor, struct tacet_request *request);
 
+/* A descriptor is about to be closed: those that wait, and name it, get another to the same file. */
+void admission_keep_open(struct executor *executor, int fd);
+
 /* Ends all that wait with -ECANCELED. */
 void admission_cancel_all(struct executor *executor);
 

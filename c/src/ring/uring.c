@@ -225,7 +225,7 @@ static void woken(struct ring *ring, const struct io_uring_cqe *cqe)
         return;
     eventfd_t ignored;
     (void)!eventfd_read(ring->wake_fd, &ignored);
-    if (cqe->flags & IORING_CQE_F_MORE || cqe->res == -ECANCELED)
+    if (cqe->flags & IORING_CQE_F_MORE)
         return;
     if (cqe->res == -EINVAL)
         ring->wake_poll_flags = 0; /* a kernel without multishot polls */

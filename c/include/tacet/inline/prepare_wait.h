@@ -46,7 +46,8 @@ static inline tacet_result tacet_prepare_futex_wake(struct io_uring_sqe *sqe, co
 {
     if (word == NULL || mask == 0)
         return -EINVAL;
-    io_uring_prep_rw(TACET_OPCODE_FUTEX_WAKE, sqe, tacet_futex_kernel_flags(shared), word, 0, count);
+    io_uring_prep_rw(TACET_OPCODE_FUTEX_WAKE, sqe, tacet_futex_kernel_flags(shared), word, 0,
+                     count < INT_MAX ? count : INT_MAX);
     sqe->addr3 = mask;
     return 0;
 }

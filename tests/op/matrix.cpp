@@ -25,9 +25,13 @@ const char* const form_names[] = {"awaited", "started", "left", "callback"};
 enum class stage_kind { waiting, queued, in_flight, completed, reaped };
 const char* const stage_names[] = {"waiting", "queued", "in flight", "completed", "reaped"};
 
-enum class action_kind { nothing, cancel_op, cancel_task, op_deadline, task_deadline, destroy };
-const char* const action_names[] = {"nothing",      "cancel, op",     "cancel, task",
-                                    "deadline, op", "deadline, task", "destroy"};
+enum class action_kind { nothing, cancel_op, cancel_task, op_deadline, task_deadline, destroy, cancel_and_destroy };
+const char* const action_names[] = {"nothing",        "cancel, op", "cancel, task",   "deadline, op",
+                                    "deadline, task", "destroy",    "cancel, destroy"};
+
+const action_kind all_actions[] = {action_kind::nothing,           action_kind::cancel_op,     action_kind::cancel_task,
+                                   action_kind::op_deadline,       action_kind::task_deadline, action_kind::destroy,
+                                   action_kind::cancel_and_destroy};
 
 constexpr std::uint64_t long_past = 1;
 const timespec no_time = {0, 0}, ten_seconds = {10, 0};
@@ -42,6 +46,7 @@ struct cell_name {
     action_kind action;
 
     bool has(unsigned trait) const { return row.traits & trait; }
+    bool destroys() const { return action == action_kind::destroy || action == action_kind::cancel_and_destroy; }
     bool is_over() const { return stage == stage_kind::completed || stage == stage_kind::reaped; }
     bool has_task() const { return form == form_kind::awaited || form == form_kind::started; }
 };
@@ -240,6 +245,12 @@ void cell::act()
     case action_kind::task_deadline:
         CHECK(tacet_task_set_deadline(*task_, long_past) == 0);
         break;
+    case action_kind::cancel_and_destroy: /* while the cancel is on its way */
+        if (name_.form == form_kind::awaited)
+            CHECK(tacet_task_cancel(*task_) == 0);
+        else
+            CHECK(tacet_op_cancel(&op_.op) == too_late);
+        [[fallthrough]];
     case action_kind::destroy:
         CHECK(executor_.destroy() == 0);
         destroyed_ = true;
@@ -367,7 +378,7 @@ void cell::look()
 
 /* How many cells have been covered, by what. */
 struct tally {
-    unsigned cells[4][5][6] = {};
+    unsigned cells[4][5][std::size(all_actions)] = {};
     unsigned operations = 0;
     void print() const;
 } covered;
@@ -379,8 +390,7 @@ void tally::print() const
         std::printf("\n| %-9s |", form_names[int(f)]);
         for (const char* name : stage_names)
             std::printf(" %9s |", name);
-        for (const action_kind a : {action_kind::nothing, action_kind::cancel_op, action_kind::cancel_task,
-                                    action_kind::op_deadline, action_kind::task_deadline, action_kind::destroy}) {
+        for (const action_kind a : all_actions) {
             std::printf("\n| %-14s |", action_names[int(a)]);
             for (std::size_t s = 0; s < std::size(stage_names); s++) {
                 std::printf(" %9u |", cells[int(f)][s][int(a)]);
@@ -404,7 +414,7 @@ tacet_executor_options options_for(const cell_name& name)
 void run_cell(const cell_name& name, std::optional<executor>& host)
 {
     INFO(to_string(name));
-    if (name.action == action_kind::destroy)
+    if (name.destroys())
         host.reset();
     const std::size_t descriptors = open_descriptors();
     const bool keeps = host.has_value();
@@ -417,9 +427,9 @@ void run_cell(const cell_name& name, std::optional<executor>& host)
         cell.end();
         cell.look();
     }
-    if (name.action == action_kind::destroy)
+    if (name.destroys())
         host.reset();
-    if (keeps || name.action == action_kind::destroy)
+    if (keeps || name.destroys())
         CHECK(open_descriptors() == descriptors);
     covered.cells[int(name.form)][int(name.stage)][int(name.action)]++;
 }
@@ -430,8 +440,7 @@ void run_cells(const operation_row& row, const switcher_kind* switcher, unsigned
     for (const stage_kind s :
          {stage_kind::waiting, stage_kind::queued, stage_kind::in_flight, stage_kind::completed, stage_kind::reaped}) {
         std::optional<executor> host;
-        for (const action_kind a : {action_kind::nothing, action_kind::cancel_op, action_kind::cancel_task,
-                                    action_kind::op_deadline, action_kind::task_deadline, action_kind::destroy}) {
+        for (const action_kind a : all_actions) {
             const cell_name name = {row, switcher, entries, form, s, a};
             if (exists(name))
                 run_cell(name, host);

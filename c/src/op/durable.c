@@ -122,7 +122,7 @@ static uint8_t end_synced(const struct steps_call *call, tacet_result synced)
     if (synced < 0 && synced != -ECANCELED)
         return steps_end(call, synced);
     if (steps->progress == STEPS_AGAIN)
-        return CHAIN;
+        return steps_cancelled(call) ? steps_end(call, -ECANCELED) : CHAIN;
     if (!steps->chained)
         return SYNC_ALONE;
     return steps_end(call, synced < 0 ? synced : (tacet_result)call->bytes);

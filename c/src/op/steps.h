@@ -50,12 +50,13 @@ enum steps_progress { STEPS_AGAIN, STEPS_COMPLETE, STEPS_FAILED };
 enum steps_progress steps_note_written(const struct steps_call *call, tacet_result *r);
 
 /*
- * Whether a cancel has reached the wait that has just ended. It may be answered by an interruption, or by a part of a
- * success, after which the next step would wait on. A deadline needs no such care: each further step fails.
+ * Whether a cancel has ended the wait that is just over, and is gone with that, though the step was not the last. One that
+ * was too late is kept for the next step, and a deadline fails each further one.
  */
 static inline bool steps_cancelled(const struct steps_call *call)
 {
-    return call->task->wait == TACET_WAIT_TO_THE_END && !(call->task->attention & TACET_TASK_TIMED_OUT);
+    return call->task->wait == TACET_WAIT_TO_THE_END &&
+           !(call->task->attention & (TACET_TASK_TIMED_OUT | TACET_TASK_CANCEL_PENDING));
 }
 
 #endif

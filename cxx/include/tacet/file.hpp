@@ -719,10 +719,12 @@ inline void note_step(tacet_task* task) noexcept
     task->wait = TACET_WAIT_REQUEST;
 }
 
-// After a step that was to be only a part of the whole, or was interrupted: a cancel that reached its wait is not to get lost.
+// After a step that was not the last: a cancel that ended its wait, and is gone with that, is not to get lost. One that was too
+// late is kept for the next step.
 inline void throw_if_step_was_cancelled(const tacet_task* task, const char* what, int fd)
 {
-    if (task->wait == TACET_WAIT_TO_THE_END && !(task->attention & TACET_TASK_TIMED_OUT)) [[unlikely]]
+    if (task->wait == TACET_WAIT_TO_THE_END && !(task->attention & (TACET_TASK_TIMED_OUT | TACET_TASK_CANCEL_PENDING)))
+        [[unlikely]]
         throw_error(-ECANCELED, describe_descriptor(what, fd));
 }
 

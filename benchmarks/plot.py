@@ -7,7 +7,7 @@ have no baseline, become stacked intervals.
 
 `cycle` becomes curves instead: cycle_nN.svg, messages per second over the number of coroutines (N times R), a picture
 for each N; and cycle_dead.svg, nanoseconds a message over the bytes that each task holds live. `memory` becomes bytes
-a task over the number of tasks.
+a task over the number of tasks, `priority` the delays of a task of high priority.
 """
 import argparse
 import json
@@ -209,7 +209,23 @@ def draw_memory(pyplot, document, output):
     finish(pyplot, figure, document, "memory", output / "memory.svg")
 
 
-DRAWN = {"cycle": draw_cycle, "memory": draw_memory}
+def draw_priority(pyplot, document, output):
+    rows = document["rows"]
+    places = list(range(len(rows)))
+    figure, axes = pyplot.subplots(figsize=(8, 1.5 + 0.42 * len(rows)))
+    for metric, marker in (("p50_ns", "o"), ("p99_ns", "D"), ("max_ns", "|"), ("alone_p99_ns", "x")):
+        known = [(row[metric], place) for place, row in zip(places, rows) if metric in row]
+        axes.plot([ns for ns, _ in known], [place for _, place in known], marker, label=metric.removesuffix("_ns"))
+    axes.set_xscale("log")
+    axes.set_xlabel("ns")
+    axes.set_yticks(places, [label(row, rows) for row in rows])
+    axes.invert_yaxis()
+    axes.grid(True, which="major", axis="x", alpha=0.3)
+    axes.legend(fontsize="small")
+    finish(pyplot, figure, document, "priority", output / "priority.svg")
+
+
+DRAWN = {"cycle": draw_cycle, "memory": draw_memory, "priority": draw_priority}
 
 
 def main():

@@ -59,13 +59,18 @@ int waiting_ring::take()
     return result;
 }
 
-void ring_mailbox::send(std::uint32_t number)
+void send_ring_message(int ring_fd, std::uint32_t number)
 {
     io_uring_sqe sqe = {};
     sqe.opcode = IORING_OP_MSG_RING;
-    sqe.fd = ring_.get()->ring_fd;
+    sqe.fd = ring_fd;
     sqe.len = number;
     throw_if_failed(io_uring_register(-1u, register_send_msg_ring, &sqe, 1), "IORING_REGISTER_SEND_MSG_RING");
+}
+
+void ring_mailbox::send(std::uint32_t number)
+{
+    send_ring_message(ring_.get()->ring_fd, number);
 }
 
 std::uint32_t ring_mailbox::wait()

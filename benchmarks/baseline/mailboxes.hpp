@@ -14,6 +14,9 @@
 
 namespace bench::baseline {
 
+// A completion with that number as its result, in a ring of any thread. Throws unavailable where the kernel says no.
+void send_ring_message(int ring_fd, std::uint32_t number);
+
 // A ring whose thread waits for one completion at a time.
 class waiting_ring {
 public:

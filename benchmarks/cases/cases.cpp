@@ -17,6 +17,10 @@ const bench_case cases[] = {
     {"create", "create and destroy a task whose stack is in the pool", run_create},
     {"post", "attach to another thread's executor: kept busy; asleep", run_post},
     {"dispatch", "submit a task to the dispatcher, run it, exit", run_dispatch},
+    {"timers", "cancel a timer and start another; expire one; a million live", run_timers},
+    {"priority", "how late a task of high priority is among many of low priority", run_priority},
+    {"echo", "one message of 64 bytes over TCP and back; 1 to 256 connections", run_echo},
+    {"cancel", "from a cancel to the resumption, by kind of what is waited for", run_cancel},
     {"soak", "the same, a billion times, each checked to have run once", run_soak, true},
     {"copy", "tacet-cp against cp -r -p: small files, and one large file", run_copy},
 };

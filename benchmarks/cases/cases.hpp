@@ -55,6 +55,10 @@ report run_copy(const options& options);
 report run_post(const options& options);
 report run_dispatch(const options& options);
 report run_soak(const options& options);
+report run_timers(const options& options);
+report run_cancel(const options& options);
+report run_echo(const options& options);
+report run_priority(const options& options);
 
 // What a child of the case `memory` does: prints bytes grown, bytes that a task's body needs itself, and mappings, and
 // ends the process.

@@ -1,4 +1,6 @@
-// Case `read`: random 4 KiB reads of a file in the page cache, `depth` of them in flight; one operation is one read.
+// Case `read`: random 4 KiB reads of a file in the page cache, `depth` of them in flight; one operation is one read. With
+// mode `adaptive` what can be read without waiting does not go through the ring (`at_once`: that part of all reads); with
+// mode `direct` the file is opened with O_DIRECT and its disk is what is read.
 // The baseline does the same with liburing and nothing else; `pread` is the plain system call, without any ring.
 #include "baseline/raw_ring.hpp"
 #include "cases/cases.hpp"
@@ -25,6 +27,7 @@ namespace {
 constexpr unsigned ring_entries = 128;
 constexpr std::size_t block_bytes = 4096;
 constexpr std::uint64_t blocks = 4096;
+constexpr std::uint64_t rounds_min = 16; // of a slice: what was on its way when it began is little beside it
 
 struct block {
     std::byte bytes[block_bytes];
@@ -68,13 +71,15 @@ bool is_block(const block& block, tacet_result read, std::uint64_t number)
 class raw_reads : public contestant {
 public:
     raw_reads(const block_file& file, unsigned depth)
-        : reads_(file.fd(), buffers_.get()->bytes, block_bytes, blocks, depth)
+        : depth_(depth), reads_(file.fd(), buffers_.get()->bytes, block_bytes, blocks, depth)
     {
     }
 
     std::uint64_t perform(std::uint64_t ops) override { return reads_.run(ops); }
+    std::uint64_t granularity() const override { return rounds_min * depth_; }
 
 private:
+    unsigned depth_;
     buffers buffers_;
     baseline::raw_read reads_;
 };
@@ -106,6 +111,15 @@ struct reading {
     tacet_file file;
     std::uint64_t random = next_seed();
     bool stop = false;
+    std::uint64_t reads = 0;
+    std::uint64_t stop_at = 0;
+    tacet_executor* executor = nullptr; // which stops when there are so many reads; not used where items are counted
+
+    void note_read()
+    {
+        if (++reads == stop_at)
+            tacet_executor_stop(executor);
+    }
 };
 
 struct c_read_state {
@@ -130,6 +144,7 @@ tacet_result read_on_own_stack(tacet_task* task, void* argument)
         if (!is_block(*state.buffer, read, state.number))
             return read < 0 ? read : -EBADMSG;
         reads++;
+        state.shared->note_read();
     }
     return reads;
 }
@@ -177,7 +192,7 @@ public:
         rig_.run_until_idle();
         check_sum(rig_.results(), done_ + states_.size());
     }
-    std::uint64_t granularity() const override { return states_.size(); }
+    std::uint64_t granularity() const override { return rounds_min * states_.size(); }
 
 private:
     buffers buffers_;
@@ -196,6 +211,7 @@ tacet::task<tacet_result> read_until(const tacet::file& file, reading& shared, b
         if (!is_block(buffer, static_cast<tacet_result>(read), number))
             co_return -EBADMSG;
         reads++;
+        shared.note_read();
     }
     co_return reads;
 }
@@ -230,7 +246,7 @@ public:
         rig_.run_until_idle();
         check_sum(rig_.take_results(), done_ + rig_.size());
     }
-    std::uint64_t granularity() const override { return rig_.size(); }
+    std::uint64_t granularity() const override { return rounds_min * rig_.size(); }
 
 private:
     buffers buffers_;
@@ -240,25 +256,111 @@ private:
     tacet::file file_;
 };
 
-row parameters(const char* name, unsigned depth)
+// Reads that may be done without the ring are no items of the executor: it is stopped when there are enough.
+template <class Rig>
+class adaptive_reads : public contestant {
+public:
+    std::uint64_t perform(std::uint64_t ops) override
+    {
+        const std::uint64_t before = shared_.reads;
+        shared_.stop_at = before + ops;
+        require(tacet_executor_run(shared_.executor, TACET_UNTIL_STOPPED, nullptr), "tacet_executor_run");
+        return shared_.reads - before;
+    }
+    void finish() override
+    {
+        tacet_executor_stats stats;
+        require(tacet_executor_get_stats(shared_.executor, &stats), "tacet_executor_get_stats");
+        at_once_ = static_cast<double>(stats.at_once_done) / static_cast<double>(shared_.reads);
+        shared_.stop = true;
+        rig_.run_until_idle();
+        check_sum(take_results(), shared_.reads);
+    }
+    void complete(row& row) const override { row.set("at_once", at_once_); }
+
+protected:
+    explicit adaptive_reads(const block_file& file) : shared_(read_from(file)), rig_(ring_entries, false, way::adaptive)
+    {
+    }
+    virtual std::vector<tacet_result> take_results() = 0;
+
+    buffers buffers_;
+    reading shared_;
+    double at_once_ = 0;
+    Rig rig_;
+};
+
+class adaptive_c_reads : public adaptive_reads<rig> {
+public:
+    adaptive_c_reads(const block_file& file, unsigned depth, tacet_switcher* switcher)
+        : adaptive_reads(file), states_(depth)
+    {
+        shared_.executor = rig_.executor();
+        for (unsigned i = 0; i < depth; i++) {
+            states_[i] = c_read_state{&shared_, 0, -1, buffers_.get() + i};
+            rig_.add(switcher, read_on_own_stack, &states_[i]);
+        }
+    }
+
+private:
+    std::vector<tacet_result> take_results() override { return rig_.results(); }
+
+    std::vector<c_read_state> states_;
+};
+
+class adaptive_coroutine_reads : public adaptive_reads<coroutine_rig> {
+public:
+    adaptive_coroutine_reads(const block_file& file, unsigned depth) : adaptive_reads(file), file_(duplicate(file))
+    {
+        shared_.executor = rig_.executor().get();
+        for (unsigned i = 0; i < depth; i++)
+            rig_.add(read_until(file_, shared_, buffers_.get()[i]));
+    }
+
+private:
+    std::vector<tacet_result> take_results() override { return rig_.take_results(); }
+
+    tacet::file file_;
+};
+
+row parameters(const char* name, unsigned depth, const char* mode)
 {
     row row(name);
-    return row.set("mode", std::string("plain")).set("depth", depth).set("accounting", std::string("off"));
+    return row.set("mode", std::string(mode)).set("depth", depth).set("accounting", std::string("off"));
 }
 
-void measure_rows(const block_file& file, unsigned depth, const options& options, report& report)
+void add_rows_of_ring(group& group, const block_file& file, unsigned depth, const char* mode, std::size_t raw)
+{
+    group.add(parameters("coroutine", depth, mode), std::make_unique<coroutine_reads>(file, depth), raw);
+    group.add(parameters("stackless", depth, mode),
+              std::make_unique<c_reads>(file, depth, tacet_switcher_stackless(), read_by_returning), raw);
+#if defined(__x86_64__)
+    group.add(parameters("asm", depth, mode),
+              std::make_unique<c_reads>(file, depth, tacet_switcher_asm(), read_on_own_stack), raw);
+#endif
+}
+
+void measure_cached(const block_file& file, unsigned depth, const options& options, report& report)
 {
     group group;
     const std::size_t raw = group.add_baseline("raw", std::make_unique<raw_reads>(file, depth));
-    group.add(parameters("coroutine", depth), std::make_unique<coroutine_reads>(file, depth), raw);
-    group.add(parameters("stackless", depth),
-              std::make_unique<c_reads>(file, depth, tacet_switcher_stackless(), read_by_returning), raw);
+    add_rows_of_ring(group, file, depth, "plain", raw);
+    group.add(parameters("coroutine", depth, "adaptive"), std::make_unique<adaptive_coroutine_reads>(file, depth), raw);
 #if defined(__x86_64__)
-    group.add(parameters("asm", depth), std::make_unique<c_reads>(file, depth, tacet_switcher_asm(), read_on_own_stack),
-              raw);
+    group.add(parameters("asm", depth, "adaptive"),
+              std::make_unique<adaptive_c_reads>(file, depth, tacet_switcher_asm()), raw);
 #endif
     if (depth == 1)
-        group.add(parameters("pread", depth), std::make_unique<plain_reads>(file), raw);
+        group.add(parameters("pread", depth, "plain"), std::make_unique<plain_reads>(file), raw);
+    group.measure(options.plan, report);
+}
+
+void measure_direct(unsigned depth, const options& options, report& report)
+{
+    const block_file file(blocks, block_bytes, reads::direct);
+    group group;
+    const std::size_t raw = group.add_baseline("raw", std::make_unique<raw_reads>(file, depth));
+    add_rows_of_ring(group, file, depth, "direct", raw);
     group.measure(options.plan, report);
 }
 
@@ -269,7 +371,9 @@ report run_read(const options& options)
     const block_file file(blocks, block_bytes);
     report report{"read", {}};
     for (const unsigned depth : {1u, 8u, 32u, 128u})
-        measure_rows(file, depth, options, report);
+        measure_cached(file, depth, options, report);
+    for (const unsigned depth : {1u, 32u})
+        measure_direct(depth, options, report);
     return report;
 }
 

@@ -29,12 +29,12 @@ void run_items(tacet_executor* executor, std::uint64_t items)
 
 }
 
-rig::rig(unsigned ring_entries, bool accounting)
+rig::rig(unsigned ring_entries, bool accounting, way way)
 {
     char message[256] = "tacet_executor_create";
     tacet_executor_options options = {};
     options.ring_entries = ring_entries;
-    options.always_through_ring = true; // what costs is the way through it
+    options.always_through_ring = way == way::ring;
     options.accounting = accounting;
     options.message = message;
     options.message_bytes = sizeof message;
@@ -83,11 +83,11 @@ std::vector<tacet_result> rig::results() const
     return results;
 }
 
-coroutine_rig::coroutine_rig(unsigned ring_entries, bool accounting)
+coroutine_rig::coroutine_rig(unsigned ring_entries, bool accounting, way way)
 {
     tacet::executor_options options;
     options.ring_entries = ring_entries;
-    options.always_through_ring = true; // what costs is the way through it
+    options.always_through_ring = way == way::ring;
     options.accounting = accounting;
     try {
         executor_ = std::make_unique<tacet::executor>(options);

@@ -9,10 +9,16 @@
 
 namespace bench {
 
+// How reads and writes of files go.
+enum class way {
+    ring,     // always through it
+    adaptive, // without, where that pays
+};
+
 // Throws unavailable, with what the executor says, where it cannot be created.
 class rig {
 public:
-    rig(unsigned ring_entries, bool accounting);
+    rig(unsigned ring_entries, bool accounting, way way = way::ring);
     rig(const rig&) = delete;
     rig& operator=(const rig&) = delete;
     ~rig();
@@ -41,7 +47,7 @@ private:
 // The same for coroutines that return how many operations they did.
 class coroutine_rig {
 public:
-    coroutine_rig(unsigned ring_entries, bool accounting);
+    coroutine_rig(unsigned ring_entries, bool accounting, way way = way::ring);
 
     tacet::executor& executor() { return *executor_; }
     std::size_t size() const { return handles_.size(); }

@@ -14,6 +14,7 @@
 #include <fstream>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace bench {
@@ -71,7 +72,19 @@ scratch_directory::~scratch_directory()
     std::filesystem::remove_all(path_, ignored);
 }
 
-block_file::block_file(std::uint64_t blocks, std::size_t block_bytes) : fd_(open_nameless_file())
+block_file::block_file(std::uint64_t blocks, std::size_t block_bytes, reads how) : fd_(open_nameless_file())
+{
+    try {
+        fill(blocks, block_bytes);
+        if (how == reads::direct)
+            open_directly();
+    } catch (...) {
+        close(fd_);
+        throw;
+    }
+}
+
+void block_file::fill(std::uint64_t blocks, std::size_t block_bytes)
 {
     std::vector<std::byte> block(block_bytes);
     for (std::uint64_t number = 0; number < blocks; number++) {
@@ -80,9 +93,17 @@ block_file::block_file(std::uint64_t blocks, std::size_t block_bytes) : fd_(open
         if (written == static_cast<ssize_t>(block_bytes))
             continue;
         const int error = written < 0 ? errno : ENOSPC;
-        close(fd_);
         throw unavailable(fmt::format("fill the file to read from: {}", std::strerror(error)));
     }
+}
+
+void block_file::open_directly()
+{
+    const std::string again = fmt::format("/proc/self/fd/{}", fd_);
+    const int fd = fsync(fd_) < 0 ? -1 : open(again.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+    if (fd < 0)
+        throw unavailable(fmt::format("a file for direct reads: {}", std::strerror(errno)));
+    close(std::exchange(fd_, fd));
 }
 
 block_file::~block_file()

@@ -21,10 +21,16 @@ private:
     std::filesystem::path path_;
 };
 
-// A file in the page cache whose block `i` begins with the number i; unlinked as soon as it is open.
+enum class reads {
+    cached,
+    direct, // past the page cache
+};
+
+// A file whose block `i` begins with the number i; unlinked as soon as it is open.
 class block_file {
 public:
-    block_file(std::uint64_t blocks, std::size_t block_bytes);
+    // Throws unavailable, also where the file system has no direct reads.
+    block_file(std::uint64_t blocks, std::size_t block_bytes, reads how = reads::cached);
     block_file(const block_file&) = delete;
     block_file& operator=(const block_file&) = delete;
     ~block_file();
@@ -32,6 +38,9 @@ public:
     int fd() const { return fd_; }
 
 private:
+    void fill(std::uint64_t blocks, std::size_t block_bytes);
+    void open_directly();
+
     int fd_;
 };
 

@@ -1,4 +1,4 @@
-/* The heap of timers, against a multimap. */
+/* The timers, against a map and sets. */
 #include "support/support.hpp"
 
 extern "C" {
@@ -9,6 +9,8 @@ extern "C" {
 #include <memory>
 #include <random>
 #include <set>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -23,7 +25,9 @@ bool invariants_hold(const timers& timers)
 {
     if (timers.count > timers.capacity)
         return false;
-    for (uint32_t i = 0; i < timers.count; i++) {
+    if (timers.near > timers.count || (timers.near == 0 && timers.count > 0))
+        return false;
+    for (uint32_t i = 0; i < timers.near; i++) {
         if (timers.slots[i].request->timer_slot != i)
             return false;
         if (i > 0 && timers.slots[i].deadline_ns < timers.slots[(i - 1) / 4].deadline_ns)
@@ -82,4 +86,79 @@ TEST_CASE("timers come out of the heap in the order of their deadlines", "[timer
         timers_remove(&heap.timers, heap.timers.slots[0].request);
     }
     CHECK(heap.timers.count == 0);
+}
+
+namespace {
+
+/* Many timers: most lie in buckets. */
+class many {
+public:
+    explicit many(uint64_t range) : range_(range), heap_(0), requests_(20'000), deadlines_(requests_.size()) {}
+
+    void add_all()
+    {
+        for (std::size_t i = 0; i < requests_.size(); i++)
+            add(i);
+    }
+    void add(std::size_t i)
+    {
+        deadlines_[i] = now_ + random_() % range_;
+        REQUIRE(timers_add(&heap_.timers, deadlines_[i], &requests_[i]) == 0);
+        live_.emplace(deadlines_[i], i);
+    }
+    void cancel_and_add_one()
+    {
+        const std::size_t i = random_() % requests_.size();
+        if (live_.erase({deadlines_[i], i}) > 0)
+            timers_remove(&heap_.timers, &requests_[i]);
+        else
+            add(i);
+    }
+    void expire_one()
+    {
+        tacet_request* request = heap_.timers.slots[0].request;
+        const auto i = static_cast<std::size_t>(request - requests_.data());
+        now_ = timers_next_ns(&heap_.timers);
+        REQUIRE(deadlines_[i] == now_);
+        REQUIRE(live_.erase({deadlines_[i], i}) == 1);
+        timers_remove(&heap_.timers, request);
+    }
+    void check()
+    {
+        REQUIRE(heap_.timers.count == live_.size());
+        REQUIRE(timers_next_ns(&heap_.timers) == (live_.empty() ? TACET_FOREVER : live_.begin()->first));
+    }
+    bool empty() const { return live_.empty(); }
+    const ::timers& timers() const { return heap_.timers; }
+
+private:
+    uint64_t range_;
+    heap heap_;
+    std::vector<tacet_request> requests_;
+    std::vector<uint64_t> deadlines_;
+    std::set<std::pair<uint64_t, std::size_t>> live_;
+    std::mt19937_64 random_{11};
+    uint64_t now_ = 5'000'000'000;
+};
+
+}
+
+TEST_CASE("of many timers the earliest is always known, whatever is added, cancelled and expires", "[timers]")
+{
+    /* within a tick, a second, an hour, and for ever */
+    many many(GENERATE(1'000ull, 1'000'000'000ull, 3'600'000'000'000ull, uint64_t{1} << 63));
+    many.add_all();
+    REQUIRE(invariants_hold(many.timers()));
+    for (int step = 0; step < 60'000; step++) {
+        if (step % 3 == 0 && !many.empty())
+            many.expire_one();
+        else
+            many.cancel_and_add_one();
+        many.check();
+    }
+    REQUIRE(invariants_hold(many.timers()));
+    while (!many.empty()) {
+        many.expire_one();
+        many.check();
+    }
 }

@@ -87,7 +87,7 @@ struct tacet_chosen_buffer {
  */
 struct tacet_request {
     union {
-        uint32_t timer_slot;               /* of a sleep in flight: its place in the heap */
+        uint32_t timer_slot;               /* of a sleep in flight, or a deadline: see executor/timers.h */
         uint32_t place;                    /* with TACET_OP_LIMITED: see ring/admission.c */
         int32_t closes;                    /* of a close: the descriptor */
         struct tacet_chosen_buffer buffer; /* of what is read into one that the kernel chooses */

@@ -1,8 +1,11 @@
 /* Executors that are destroyed while others have sent them tasks: those count as exited, and nothing is left behind. */
 #include "support/threads.hpp"
 
+#include <tacet/blocking.h>
+
 #include <cerrno>
 #include <memory>
+#include <poll.h>
 
 using namespace support;
 
@@ -155,4 +158,34 @@ TEST_CASE("executors come and go on several threads at once, one with the addres
     }
     CHECK(failed == 0);
     CHECK(open_descriptors() == descriptors);
+}
+
+TEST_CASE("an executor that is destroyed is still woken when all that it had in flight has been cancelled", "[destroy]")
+{
+    const wake_way way = any_of(all_wake_ways());
+    CAPTURE(way.name, way.ring.name);
+    if (way.ring.entries == 0)
+        SKIP("nothing is in flight without a ring");
+    static std::atomic<bool> cancelled;
+    cancelled = false;
+    support::pipe pipe;
+    tacet_op polled = {};
+    executor executor(options_of(way));
+    task blocked(own_stack_switchers().front(), {[](tacet_task* self) {
+                     return tacet_run_blocking(
+                         self,
+                         [](void*) -> tacet_result {
+                             while (!cancelled)
+                                 std::this_thread::yield();
+                             return 0;
+                         },
+                         nullptr);
+                 }});
+    CHECK(tacet_op_init_callback(
+              &polled, executor, [](tacet_op*) { cancelled = true; }, TACET_PRIORITY_NORMAL) == 0);
+    CHECK(tacet_poll_start(&polled, nullptr, pipe.fds[0], POLLIN) == 0);
+    blocked.attach(executor);
+    (void)!tacet_executor_run(executor, 1, &no_time);
+    CHECK(executor.destroy() == 0);
+    CHECK(polled.result == -ECANCELED);
 }

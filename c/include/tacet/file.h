@@ -54,7 +54,7 @@ TACET_EXPORT tacet_result tacet_write_at_once(struct tacet_task *task, int fd, c
                                               uint64_t offset);
 static inline bool tacet_may_try_at_once(const struct tacet_executor *executor, unsigned file_flags)
 {
-    return executor->tries_at_once && !(file_flags & (O_DIRECT | O_SYNC | O_DSYNC));
+    return executor->tries_at_once && !(file_flags & (__O_DIRECT | O_SYNC | O_DSYNC));
 }
 
 /* openat2(2). _start: the result is the descriptor, for tacet_file_from_fd(). */

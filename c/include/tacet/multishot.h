@@ -42,7 +42,7 @@ struct tacet_multishot {
     struct tacet_multishot_result taken; /* last */
     struct tacet_buffer_ring *buffers;
     void (*stopped)(struct tacet_multishot *multishot); /* not NULL: it is being stopped */
-    struct io_uring_sqe sqe;
+    uint64_t sqe[8];                                    /* the struct io_uring_sqe that asks for it, again and again */
 };
 
 /*

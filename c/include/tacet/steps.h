@@ -32,6 +32,7 @@ struct tacet_steps {
     uint8_t phase, progress;
     bool under_way, waits, chained;
     char name[40];
+    uint64_t how[3]; /* a struct open_how */
 };
 
 /*

@@ -165,7 +165,8 @@ tacet_result tacet_executor_cancel_all(struct tacet_executor *executor)
 bool executor_is_idle(struct executor *executor)
 {
     return tacet_ready_empty(&executor->shared.ready) && ring_in_flight(&executor->ring) == 0 &&
-           executor->timers.count == 0 && executor->shared.external == 0 && !inbox_has_news(&executor->inbox);
+           executor->timers.count == 0 && executor->shared.external == 0 && !inbox_has_news(&executor->inbox) &&
+           admission_waiting(executor->admission) == 0;
 }
 
 bool tacet_executor_is_here(const struct tacet_executor *executor)

@@ -61,8 +61,8 @@ static TACET_NOINLINE tacet_result enter_accounted(struct executor *executor, un
 
 tacet_result executor_enter(struct executor *executor, unsigned wait_nr, uint64_t timeout_ns)
 {
-    if (TACET_UNLIKELY(executor->admission != NULL))
-        admission_sift(executor);
+    if (TACET_UNLIKELY(executor->admission != NULL) && admission_sift(executor))
+        wait_nr = 0;
     tacet_result r = TACET_UNLIKELY(executor->shared.accounting)
                          ? enter_accounted(executor, wait_nr, timeout_ns)
                          : executor->ring.ops->enter(&executor->ring, wait_nr, timeout_ns);
@@ -105,8 +105,8 @@ static tacet_result submit(struct executor *executor)
 
 static inline bool submit_at_once(struct executor *executor)
 {
-    if (TACET_UNLIKELY(executor->admission != NULL))
-        admission_sift(executor);
+    if (TACET_UNLIKELY(executor->admission != NULL) && admission_sift(executor))
+        return true;
     if (TACET_LIKELY(!executor->shared.accounting))
         return executor->ring.ops->submit_at_once(&executor->ring);
     uint64_t start = tacet_ticks();

@@ -109,7 +109,7 @@ void tacet_buffer_ring_destroy(struct tacet_buffer_ring *buffers)
 {
     if (buffers == NULL)
         return;
-    if (buffers->executor != NULL) {
+    if (buffers->executor != NULL && executor_is_mine(buffers->executor)) {
         struct tacet_buffer_ring **link = &buffers->executor->buffer_rings;
         while (*link != buffers)
             link = &(*link)->next;
@@ -161,6 +161,9 @@ tacet_result buffer_ring_start(struct tacet_op *op, struct tacet_task *task, str
     if (prepared < 0 || buffers == NULL)
         return prepared < 0 ? prepared : -EINVAL;
     tacet_prepare_select_buffer(filled, buffers->group);
+    struct tacet_executor *executor = tacet_op_start_on(op, task);
+    if (executor != NULL && executor_of(executor) != buffers->executor)
+        return -EPERM;
     tacet_result r = op_start(op, task, filled, 0);
     if (r == 0)
         tacet_request_selects(&op->request, buffers->group);
@@ -174,7 +177,13 @@ tacet_result buffer_ring_await(struct tacet_task *task, struct io_uring_sqe *fil
         return prepared < 0 ? prepared : -EINVAL;
     struct io_uring_sqe *sqe;
     tacet_prepare_select_buffer(filled, buffers->group);
-    tacet_result r = call_begin(task, filled->opcode, &sqe);
+    tacet_result r = call_check_may_suspend(task);
+    if (r < 0)
+        return r;
+    if (executor_of(tacet_task_executor(task)) != buffers->executor)
+        return -EPERM;
+    task->request.buffer.number = TACET_NO_BUFFER; /* if it is refused */
+    r = call_begin(task, filled->opcode, &sqe);
     if (r < 0)
         return r;
     *sqe = *filled;

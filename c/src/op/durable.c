@@ -8,6 +8,7 @@
 #include "op/steps.h"
 #include "ring/admission.h"
 #include "ring/completion.h"
+#include "task/c_task.h"
 
 #include <linux/openat2.h>
 #include <stdio.h>
@@ -69,7 +70,9 @@ static tacet_result begin_chain(const struct steps_call *call)
     uint32_t first;
     if (call->file->sync_error < 0)
         return call->file->sync_error;
-    tacet_result r = tacet_chain_begin(executor, &first);
+    tacet_result r = call_check(call->task); /* before anything is started that could not be awaited */
+    if (r == 0)
+        r = tacet_chain_begin(executor, &first);
     steps_note_position(call, call->file);
     if (r == 0)
         r = tacet_file_write_start(&steps->ops[0], call->task, call->file, call->buffer + steps->bytes,
@@ -167,9 +170,11 @@ static void choose_name(char *name, size_t bytes)
 
 static tacet_result begin_open(const struct steps_call *call)
 {
-    struct open_how how = {.flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, .mode = call->mode};
+    struct open_how *how = (struct open_how *)call->steps->how; /* the kernel reads it when the body has returned */
+    _Static_assert(sizeof *how == sizeof call->steps->how, "room for it");
+    *how = (struct open_how){.flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, .mode = call->mode};
     choose_name(call->steps->name, sizeof call->steps->name);
-    return tacet_file_open(call->task, &call->steps->file, call->file, call->steps->name, &how);
+    return tacet_file_open(call->task, &call->steps->file, call->file, call->steps->name, how);
 }
 
 static uint8_t end_open(const struct steps_call *call, tacet_result r)

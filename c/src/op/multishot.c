@@ -17,6 +17,7 @@
 #include <tacet/handover.h>
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define ROOM_MIN 8u
@@ -50,11 +51,13 @@ static void give_back(const struct tacet_multishot *multishot, struct tacet_mult
 
 static tacet_result arm(struct tacet_multishot *multishot)
 {
-    struct io_uring_sqe *sqe;
-    tacet_result r = tacet_op_begin(multishot->executor, multishot->sqe.opcode, &sqe);
+    struct io_uring_sqe filled, *sqe;
+    _Static_assert(sizeof filled == sizeof multishot->sqe, "room for it");
+    memcpy(&filled, multishot->sqe, sizeof filled);
+    tacet_result r = tacet_op_begin(multishot->executor, filled.opcode, &sqe);
     if (r < 0)
         return r;
-    *sqe = multishot->sqe;
+    *sqe = filled;
     tacet_request_commit(multishot->executor, &multishot->request, TACET_TAG_MULTISHOT, sqe->opcode, sqe);
     multishot->request.attention = 0; /* its completions come here anyway */
     return 0;
@@ -190,8 +193,8 @@ tacet_result multishot_start(struct tacet_multishot *multishot, struct tacet_exe
         if (r < 0)
             return r;
     }
-    *multishot =
-        (struct tacet_multishot){.executor = executor, .results_max = results_max, .buffers = buffers, .sqe = *filled};
+    *multishot = (struct tacet_multishot){.executor = executor, .results_max = results_max, .buffers = buffers};
+    memcpy(multishot->sqe, filled, sizeof *filled);
     tacet_result r = tacet_op_init_callback(&multishot->attend, executor, attend, TACET_PRIORITY_HIGH);
     return r < 0 ? r : arm(multishot);
 }

@@ -99,7 +99,7 @@ static tacet_result cancel_in_ring(struct executor *executor, struct tacet_reque
 tacet_result request_cancel(struct executor *executor, struct tacet_request *request)
 {
     if (request->opcode == TACET_OPCODE_DEADLINE) {
-        deadline_disarm(executor, request);
+        deadline_stop(executor, request);
         return 0;
     }
     if (request->opcode == IORING_OP_TIMEOUT) {

@@ -102,6 +102,7 @@ struct admission {
     uint64_t waiting_count;
     uint32_t sifted; /* as the submission queue's tail: what stands before has been looked at */
     bool orders_writes;
+    bool has_ended; /* some operation, in the present or the last sift */
 
     struct entry *entries;
     uint32_t entry_count, free_entry;
@@ -394,6 +395,12 @@ static bool wait_in_line(struct admission *admission, struct tacet_request *requ
     return true;
 }
 
+static void end(struct executor *executor, struct tacet_request *request, tacet_result result)
+{
+    executor->admission->has_ended = true;
+    completion_terminal(executor, request, result);
+}
+
 /* Whether the limited request goes on to the kernel. If not it waits, or has ended. */
 static bool admit(struct executor *executor, const struct io_uring_sqe *sqe, enum kind kind, uint32_t file)
 {
@@ -414,7 +421,7 @@ static bool admit(struct executor *executor, const struct io_uring_sqe *sqe, enu
     }
     if (has_turn && file != NONE)
         next_turn(admission, file);
-    completion_terminal(executor, request, cancelled ? -ECANCELED : -ENOMEM);
+    end(executor, request, cancelled ? -ECANCELED : -ENOMEM);
     return false;
 }
 
@@ -429,7 +436,7 @@ static void end_waiting(struct executor *executor, struct tacet_request *request
     request->attention &= (uint8_t)~TACET_OP_LIMITED;
     if (entry.file != NONE && entry.has_turn)
         next_turn(admission, entry.file);
-    completion_terminal(executor, request, result);
+    end(executor, request, result);
 }
 
 /* ---- Closes ---- */
@@ -499,20 +506,21 @@ static bool sift_one(struct executor *executor, const struct io_uring_sqe *sqe)
     if (kind == DATA && admission->orders_writes && is_write(sqe->opcode)) {
         file = file_of(admission, &status);
         if (file == NONE) {
-            completion_terminal(executor, request_of(sqe), -ENOMEM);
+            end(executor, request_of(sqe), -ENOMEM);
             return false;
         }
     }
     return admit(executor, sqe, kind, file);
 }
 
-void admission_sift(struct executor *executor)
+bool admission_sift(struct executor *executor)
 {
     struct admission *admission = executor->admission;
     struct tacet_submission_queue *sq = &executor->shared.sq;
-    uint32_t kept = admission->sifted, end = sq->tail;
+    uint32_t kept = admission->sifted, tail = sq->tail;
+    admission->has_ended = false;
     bool in_chain = false;
-    for (uint32_t i = kept; i != end; i++) {
+    for (uint32_t i = kept; i != tail; i++) {
         const struct io_uring_sqe *sqe = &sq->sqes[i & sq->mask];
         bool ends_chain = in_chain;
         in_chain = sqe->flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
@@ -525,11 +533,13 @@ void admission_sift(struct executor *executor)
     sq->tail = kept;
     admission_pass(executor);
     admission->sifted = sq->tail;
+    return admission->has_ended;
 }
 
 void admission_forget_queued(struct executor *executor)
 {
     executor->admission->sifted = executor->shared.sq.tail;
+    admission_pass(executor);
 }
 
 static void pass_one(struct executor *executor, struct fifo *fifo, enum kind kind)

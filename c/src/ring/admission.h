@@ -27,8 +27,9 @@ struct admission;
 tacet_result admission_create(struct admission **admission, const struct tacet_executor_options *options);
 void admission_destroy(struct admission *admission);
 
-/* Before the kernel is entered: what has been started since the last time passes or waits. */
-void admission_sift(struct executor *executor);
+/* Before the kernel is entered: what has been started since the last time passes or waits. Whether an operation has ended here,
+ * since it could do neither. */
+bool admission_sift(struct executor *executor);
 
 /* A request with TACET_OP_LIMITED, which the kernel had, has ended. */
 void admission_note_end(struct executor *executor, struct tacet_request *request);

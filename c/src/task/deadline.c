@@ -30,6 +30,17 @@ void deadline_pass(struct executor *executor, struct tacet_request *timer)
         request_cancel(executor, &op_of(timer)->request);
 }
 
+void deadline_stop(struct executor *executor, struct tacet_request *timer)
+{
+    if (timer->tag != TACET_TAG_AWAIT) {
+        deadline_disarm(executor, timer);
+        return;
+    }
+    timers_remove(&executor->timers, timer);
+    timer->state = TACET_OP_COMPLETED; /* it goes with its task, if that goes home */
+    executor->timers.held++;
+}
+
 void deadline_disarm(struct executor *executor, struct tacet_request *timer)
 {
     if (timer->state == TACET_OP_IN_FLIGHT)
@@ -72,9 +83,10 @@ tacet_result tacet_task_set_deadline(struct tacet_task *task, uint64_t deadline_
 {
     if (task == NULL || task->state == TACET_TASK_IDLE || task->state == TACET_TASK_EXITED)
         return -EINVAL;
+    const struct executor *here = task_find_executor_here(task);
+    if (here == NULL || !executor_is_mine(here))
+        return -EPERM; /* another thread's, or on its way */
     struct executor *executor = executor_of(tacet_task_executor(task));
-    if (!executor_is_mine(executor))
-        return -EPERM;
     tacet_result r = task->extra == NULL ? tacet_task_make_extra(task) : 0;
     if (r < 0)
         return r;

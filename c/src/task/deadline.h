@@ -7,6 +7,9 @@
 /* The timer of a deadline has been taken from the heap, its time having come. */
 void deadline_pass(struct executor *executor, struct tacet_request *timer);
 
+/* It is in the heap, and the executor goes away. */
+void deadline_stop(struct executor *executor, struct tacet_request *timer);
+
 /* There is no deadline any more. */
 void deadline_disarm(struct executor *executor, struct tacet_request *timer);
 

@@ -6,6 +6,7 @@
 
 #include <tacet/inline/op.h>
 
+#include <limits.h>
 #include <linux/futex.h>
 #include <sys/wait.h>
 

@@ -3,8 +3,8 @@
 
 #include "op/op.h"
 #include "ring/completion.h"
+#include "task/c_task.h"
 
-#include <linux/ioprio.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -301,24 +301,17 @@ static struct tacet_request *request_of(const struct io_uring_sqe *sqe)
     return (struct tacet_request *)(uintptr_t)(sqe->user_data & ~(uint64_t)TACET_TAG_MASK);
 }
 
-static unsigned level_of_ioprio(uint16_t ioprio)
-{
-    if (ioprio == 0)
-        return TACET_PRIORITY_NORMAL;
-    return IOPRIO_PRIO_DATA(ioprio) == 0 ? TACET_PRIORITY_HIGH : TACET_PRIORITY_LOW;
-}
-
 /* The I/O priority of the task, the CPU priority of a callback, which has no other. */
 static unsigned level_of(const struct tacet_request *request)
 {
     const struct tacet_op *op = TACET_CONTAINER_OF(request, struct tacet_op, request);
     switch (request->tag) {
     case TACET_TAG_AWAIT:
-        return level_of_ioprio(TACET_CONTAINER_OF(request, struct tacet_task, request)->ioprio);
+        return task_io_level(TACET_CONTAINER_OF(request, struct tacet_task, request));
     case TACET_TAG_TASK:
-        return level_of_ioprio(op->owner.task->ioprio);
+        return task_io_level(op->owner.task);
     case TACET_TAG_GROUP:
-        return level_of_ioprio(op->owner.group->task->ioprio);
+        return task_io_level(op->owner.group->task);
     default:
         return op->priority;
     }

@@ -16,6 +16,8 @@
 #include <tacet/switcher_interface.h>
 #include <tacet/task.h>
 
+#include <linux/ioprio.h>
+
 struct c_task {
     struct tacet_task task; /* first: see c_task_of(); its context is the body's argument */
     tacet_task_body *body;
@@ -45,6 +47,14 @@ static inline bool task_has_ops_in_flight(const struct tacet_task *task)
 {
     /* acquire: pairs with the release in completion.c: the end of an op that an exited task left in flight */
     return task->extra != NULL && __atomic_load_n(&task->extra->ops_initiated, __ATOMIC_ACQUIRE) > 0;
+}
+
+/* The I/O priority that tacet_task_set_priority() has put into `ioprio`. */
+static inline enum tacet_priority task_io_level(const struct tacet_task *task)
+{
+    if (task->ioprio == 0)
+        return TACET_PRIORITY_NORMAL;
+    return IOPRIO_PRIO_DATA(task->ioprio) == 0 ? TACET_PRIORITY_HIGH : TACET_PRIORITY_LOW;
 }
 
 TACET_COLD tacet_result call_refuse_not_running(const struct tacet_task *task);

@@ -4,6 +4,7 @@
 
 #include <tacet/base.h>
 #include <tacet/blocking.h>
+#include <tacet/buffer.h>
 #include <tacet/buffer_ring.h>
 #include <tacet/context.h>
 #include <tacet/dispatcher.h>

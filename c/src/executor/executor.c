@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "executor/signals.h"
 #include "op/buffer_ring.h"
+#include "op/buffers.h"
 #include "op/op.h"
 #include "ring/admission.h"
 #include "ring/completion.h"
@@ -272,6 +273,7 @@ tacet_result tacet_executor_destroy(struct tacet_executor *shared)
     come_to_rest(executor);
     executor_await_wakers(executor);
     buffer_ring_orphan_all(executor);
+    buffers_orphan(executor);
     executor->ring.ops->finish(&executor->ring);
     timers_finish(&executor->timers);
     admission_destroy(executor->admission);

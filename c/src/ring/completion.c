@@ -4,6 +4,7 @@
  */
 #include "ring/completion.h"
 
+#include "op/buffers.h"
 #include "op/multishot.h"
 #include "op/op.h"
 #include "ring/admission.h"
@@ -174,6 +175,16 @@ static tacet_result without_restarts(tacet_result result)
     return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK ? -EINTR : result;
 }
 
+/* Something else than a result is at stake: a descriptor, or a buffer. */
+static tacet_result deliver_thing(struct executor *executor, struct tacet_request *request, tacet_result result)
+{
+    if (!tacet_opcode_uses_buffer(request->opcode))
+        return executor->closing ? keep_descriptor(request, result) : result;
+    request->attention &= (uint8_t)~TACET_OP_BUFFER;
+    buffers_note_end(executor, request);
+    return result;
+}
+
 /* The operation has ended, and so has its cancel, if there was one. */
 static void deliver(struct executor *executor, struct tacet_request *request, tacet_result result)
 {
@@ -182,8 +193,8 @@ static void deliver(struct executor *executor, struct tacet_request *request, ta
     result = without_restarts(result);
     if (request->attention & TACET_OP_HAS_DEADLINE && request->tag != TACET_TAG_AWAIT)
         result = deadline_end_of_op(executor, op_of_request(request), result);
-    if (request->attention & TACET_OP_DESCRIPTOR && executor->closing)
-        result = keep_descriptor(request, result);
+    if (request->attention & (TACET_OP_DESCRIPTOR | TACET_OP_BUFFER))
+        result = deliver_thing(executor, request, result);
     if (request->attention & TACET_OP_ACCOUNTED)
         note_completed(request);
     if (request->tag == TACET_TAG_AWAIT) {
@@ -279,12 +290,24 @@ static void dispatch_cqe(struct executor *executor, const struct io_uring_cqe *c
         dispatch(executor, cqe->user_data, cqe->res, cqe->flags);
 }
 
+/* Whether a buffer was all that the request needs attention for; it has got it, then. */
+static TACET_NOINLINE bool is_settled_by_buffer(struct executor *executor, struct tacet_request *request)
+{
+    if (request->attention != TACET_OP_BUFFER || !tacet_opcode_uses_buffer(request->opcode))
+        return false;
+    request->attention = 0;
+    buffers_note_end(executor, request);
+    return true;
+}
+
 /* The short way, for what is nearly always the case: what a task awaits, or an op with a callback. */
 static inline bool dispatch_short(struct executor *executor, uint64_t user_data, int32_t result)
 {
     struct tacet_request *request = request_of(user_data);
     unsigned tag = user_data & TACET_TAG_MASK;
-    if (tag > TACET_TAG_CALLBACK || request->attention != 0)
+    if (tag > TACET_TAG_CALLBACK)
+        return false;
+    if (request->attention != 0 && !is_settled_by_buffer(executor, request))
         return false;
     if (tag == TACET_TAG_AWAIT) {
         request->state = TACET_OP_IDLE;

@@ -59,6 +59,14 @@ static tacet_result add_buffers(struct ring *ring, struct io_uring_buf_ring *ent
     return -ENOTSUP;
 }
 
+static tacet_result register_buffers(struct ring *ring, const struct iovec *buffers, unsigned count)
+{
+    (void)ring;
+    (void)buffers;
+    (void)count;
+    return -ENOTSUP;
+}
+
 const struct ring_ops no_ring_ops = {
     .name = "none",
     .init = init,
@@ -67,5 +75,6 @@ const struct ring_ops no_ring_ops = {
     .submit_at_once = submit_at_once,
     .wake = wake,
     .add_buffers = add_buffers,
+    .register_buffers = register_buffers,
     .now = clock_ns,
 };

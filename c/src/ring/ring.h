@@ -44,6 +44,11 @@ struct ring_ops {
     tacet_result (*add_buffers)(struct ring *ring, struct io_uring_buf_ring *entries, unsigned count, uint16_t group);
     void (*remove_buffers)(struct ring *ring, uint16_t group);
 
+    /* The kernel pins the buffers, and knows them by their places from now on. Once, and without operations that use them; the
+     * same for the end of it. */
+    tacet_result (*register_buffers)(struct ring *ring, const struct iovec *buffers, unsigned count);
+    void (*unregister_buffers)(struct ring *ring);
+
     uint64_t (*now)(void);
 };
 

@@ -348,6 +348,19 @@ static void remove_buffers(struct ring *ring, uint16_t group)
     io_uring_unregister_buf_ring(&ring->uring, group);
 }
 
+/* Before Linux 5.13 (whose mark this feature is) that waited for the end of all that is in flight. */
+static tacet_result register_buffers(struct ring *ring, const struct iovec *buffers, unsigned count)
+{
+    if (!(ring->uring.features & IORING_FEAT_RSRC_TAGS))
+        return -ENOSYS;
+    return io_uring_register_buffers(&ring->uring, buffers, count);
+}
+
+static void unregister_buffers(struct ring *ring)
+{
+    io_uring_unregister_buffers(&ring->uring);
+}
+
 const struct ring_ops uring_ops = {
     .name = "io_uring",
     .init = init,
@@ -358,5 +371,7 @@ const struct ring_ops uring_ops = {
     .woken = woken,
     .add_buffers = add_buffers,
     .remove_buffers = remove_buffers,
+    .register_buffers = register_buffers,
+    .unregister_buffers = unregister_buffers,
     .now = clock_ns,
 };

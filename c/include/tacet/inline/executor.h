@@ -24,6 +24,7 @@ extern "C" {
 #endif
 
 struct io_uring_sqe;
+struct tacet_buffer;
 
 struct tacet_submission_queue {
     struct io_uring_sqe *sqes;
@@ -43,7 +44,9 @@ struct tacet_executor {
     bool posted_to;               /* its inbox has been used: it looks there before each runnable of lower levels */
     bool has_moving_stacks;       /* it has had tasks of the copying switcher */
     bool tries_at_once;           /* reads and writes that may not need the ring */
+    bool has_registered_buffers;  /* the kernel knows those of its pool */
     struct tacet_list_node tasks; /* all attached ones */
+    struct tacet_buffer *buffers; /* of its pool, by number; NULL: it has none */
     void *layer;                  /* a layer above may keep here what its tasks have in common */
 };
 

@@ -13,6 +13,7 @@
 #ifndef TACET_INLINE_OP_H
 #define TACET_INLINE_OP_H
 
+#include <tacet/inline/buffer.h>
 #include <tacet/inline/compat.h>
 #include <tacet/inline/executor.h>
 
@@ -69,6 +70,7 @@ struct tacet_op {
     struct tacet_request request;
     struct tacet_request deadline; /* its timer, valid where the request's attention says so */
     struct tacet_op_ticks ticks;
+    uint16_t buffer;  /* with TACET_OP_BUFFER: its number */
     uint8_t priority; /* of a callback */
 };
 
@@ -77,6 +79,7 @@ enum tacet_op_attention {
     TACET_OP_TERMINAL_SEEN = 2,    /* the op's own has come */
     TACET_OP_ACCOUNTED = 4,        /* its times are kept */
     TACET_OP_DESCRIPTOR = 8,       /* it opens or closes one, which is not to be lost */
+    TACET_OP_BUFFER = 8,           /* of a read or a write: it uses a buffer of the executor's pool */
     TACET_OP_FOR_FILE = 16,        /* of a task's own: its end means something for the task's `file` */
     TACET_OP_HAS_DEADLINE = 16,    /* of an op: see tacet_op_set_deadline() */
     TACET_OP_LIMITED = 32,         /* it counts among those that the executor's options limit */
@@ -149,12 +152,35 @@ static inline uint8_t tacet_opcode_attention(unsigned opcode)
     case IORING_OP_SOCKET:
     case IORING_OP_RECVMSG:
         return TACET_OP_DESCRIPTOR;
+    case IORING_OP_READ_FIXED:
+    case IORING_OP_WRITE_FIXED:
+        return TACET_OP_BUFFER;
     case IORING_OP_SEND_ZC:
     case IORING_OP_SENDMSG_ZC:
         return TACET_OP_BY_FLAGS;
     default:
         return 0;
     }
+}
+
+static inline bool tacet_opcode_uses_buffer(unsigned opcode)
+{
+    return opcode == IORING_OP_READ_FIXED || opcode == IORING_OP_WRITE_FIXED;
+}
+
+/* The request, which is committed, uses the buffer whose number the SQE has. Where that is not registered the kernel gets a plain
+ * read or write, and an older one refuses a number there. */
+static inline void tacet_request_takes_buffer(struct tacet_executor *executor, struct tacet_request *request,
+                                              enum tacet_tag tag, struct io_uring_sqe *sqe)
+{
+    uint16_t number = sqe->buf_index;
+    if (!executor->has_registered_buffers)
+        sqe->buf_index = 0;
+    executor->buffers[number].in_flight++;
+    if (tag == TACET_TAG_AWAIT)
+        TACET_CONTAINER_OF(request, struct tacet_task, request)->buffer = number;
+    else
+        TACET_CONTAINER_OF(request, struct tacet_op, request)->buffer = number;
 }
 
 static inline void tacet_request_commit(struct tacet_executor *executor, struct tacet_request *request,
@@ -168,13 +194,15 @@ static inline void tacet_request_commit(struct tacet_executor *executor, struct 
     request->attention = tacet_opcode_attention(opcode);
     if (opcode == IORING_OP_CLOSE)
         request->closes = sqe->fd;
+    if (tacet_opcode_uses_buffer(opcode))
+        tacet_request_takes_buffer(executor, request, tag, sqe);
 }
 
 /* Whether the operation takes an I/O priority in its SQE. Others use the field for flags, or refuse it. */
 static inline bool tacet_opcode_has_ioprio(unsigned opcode)
 {
     return opcode == IORING_OP_READ || opcode == IORING_OP_WRITE || opcode == IORING_OP_READV ||
-           opcode == IORING_OP_WRITEV;
+           opcode == IORING_OP_WRITEV || tacet_opcode_uses_buffer(opcode);
 }
 
 /* What co_await does: commits the running task's own request; the task waits for it and for nothing else. */

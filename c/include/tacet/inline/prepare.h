@@ -50,6 +50,36 @@ static inline tacet_result tacet_prepare_write(struct io_uring_sqe *sqe, int fd,
     return 0;
 }
 
+/* fixed, plain: the opcodes for a buffer that the kernel has, and for one that it has not. */
+static inline tacet_result tacet_prepare_buffer(struct io_uring_sqe *sqe, const struct tacet_executor *executor,
+                                                unsigned fixed, unsigned plain, int fd,
+                                                const struct tacet_buffer *buffer, size_t at, size_t bytes,
+                                                uint64_t offset)
+{
+    if (TACET_UNLIKELY(!tacet_buffer_fits(buffer, at, bytes)))
+        return -EINVAL;
+    if (TACET_UNLIKELY(buffer->executor != executor))
+        return -EPERM;
+    io_uring_prep_rw(executor->has_registered_buffers ? (int)fixed : (int)plain, sqe, fd, (char *)buffer->data + at,
+                     (unsigned)bytes, offset);
+    sqe->buf_index = buffer->number; /* see tacet_request_takes_buffer() */
+    return 0;
+}
+
+static inline tacet_result tacet_prepare_read_buffer(struct io_uring_sqe *sqe, const struct tacet_executor *executor,
+                                                     int fd, const struct tacet_buffer *buffer, size_t at, size_t bytes,
+                                                     uint64_t offset)
+{
+    return tacet_prepare_buffer(sqe, executor, IORING_OP_READ_FIXED, IORING_OP_READ, fd, buffer, at, bytes, offset);
+}
+
+static inline tacet_result tacet_prepare_write_buffer(struct io_uring_sqe *sqe, const struct tacet_executor *executor,
+                                                      int fd, const struct tacet_buffer *buffer, size_t at,
+                                                      size_t bytes, uint64_t offset)
+{
+    return tacet_prepare_buffer(sqe, executor, IORING_OP_WRITE_FIXED, IORING_OP_WRITE, fd, buffer, at, bytes, offset);
+}
+
 static inline tacet_result tacet_prepare_readv(struct io_uring_sqe *sqe, int fd, const struct iovec *vectors,
                                                size_t count, uint64_t offset)
 {

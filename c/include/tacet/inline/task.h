@@ -143,6 +143,7 @@ struct tacet_task {
         tacet_result waited;              /* of the task that it has waited for */
         struct tacet_file *file;          /* what the end of its request means something for */
         struct msghdr *message;           /* that it receives; it may bring descriptors */
+        uint16_t buffer;                  /* the number of that of a pool which its request uses */
     };
     struct tacet_list_node attached_node; /* in the executor's list of tasks */
     struct tacet_list_node *waiters;      /* a ring of the wait_nodes of those that wait for its exit, or NULL */

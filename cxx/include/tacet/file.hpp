@@ -25,7 +25,10 @@
 
 namespace tacet {
 
+class buffer_part;
 class file;
+struct read_buffer_request;
+struct write_buffer_request;
 
 // Bytes that are only looked at, of whatever kind: a string, a span, a vector of bytes.
 class bytes_view : public std::span<const std::byte> {
@@ -353,6 +356,10 @@ public:
     {
         return operation<write_request>(write_request(file_, from, offset));
     }
+    // The same with a buffer of a pool: see buffer.hpp.
+    operation<read_buffer_request> read(buffer_part into, std::uint64_t offset = own_position) const noexcept;
+    operation<write_buffer_request> write(buffer_part from, std::uint64_t offset = own_position) const noexcept;
+
     operation<readv_request> readv(std::span<const iovec> into, std::uint64_t offset = own_position) const noexcept
     {
         return operation<readv_request>(readv_request(file_.fd, into, offset));

@@ -10,6 +10,7 @@
 #include <tacet/aligned_pool.hpp>
 #include <tacet/block_on.hpp>
 #include <tacet/blocking.hpp>
+#include <tacet/buffer.hpp>
 #include <tacet/buffer_ring.hpp>
 #include <tacet/channel.hpp>
 #include <tacet/copy.hpp>

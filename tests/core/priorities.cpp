@@ -108,6 +108,60 @@ TEST_CASE("a completion for a high task is not left lying behind a batch of low 
     CHECK(seen == 11);
 }
 
+TEST_CASE("a high task whose sleep is over does not wait for a batch of low ones", "[priority]")
+{
+    executor executor(GENERATE(from_range(all_rings())));
+    const switcher_kind& switcher = GENERATE(from_range(suspending_switchers()));
+    int lows = 0, seen = -1;
+    const uint64_t duration = 100'000'000;
+    uint64_t due = 0;
+    task sleeps(switcher, {[&](tacet_task* self) { return tacet_sleep(self, duration); },
+                           [&](tacet_task*) -> tacet_result {
+                               seen = lows;
+                               return 0;
+                           }});
+    set_cpu(sleeps, TACET_PRIORITY_HIGH);
+    sleeps.attach(executor);
+    std::vector<task> others;
+    for (int i = 0; i < 100; i++) {
+        others.emplace_back(switcher, std::vector<call>{[&](tacet_task*) -> tacet_result {
+                                if (lows == 0)
+                                    due = tacet_now() + duration; /* it sleeps already */
+                                while (lows == 10 && tacet_now() <= due)
+                                    continue;
+                                return ++lows;
+                            }});
+        set_cpu(others.back(), TACET_PRIORITY_LOW);
+        others.back().attach(executor);
+    }
+    CHECK(executor.run_until_idle() == 102);
+    CHECK(lows == 100);
+    CHECK(seen == 11);
+}
+
+TEST_CASE("what a high task starts goes to the kernel before low ones run", "[priority]")
+{
+    executor executor(GENERATE(from_range(kernel_rings())));
+    const switcher_kind& switcher = GENERATE(from_range(suspending_switchers()));
+    int lows = 0, seen = -1;
+    task starts(switcher, {[&](tacet_task* self) { return tacet_nop(self); },
+                           [&](tacet_task*) -> tacet_result {
+                               seen = lows;
+                               return 0;
+                           }});
+    set_cpu(starts, TACET_PRIORITY_HIGH);
+    starts.attach(executor);
+    std::vector<task> others;
+    for (int i = 0; i < 100; i++) {
+        others.emplace_back(switcher, std::vector<call>{[&](tacet_task*) -> tacet_result { return ++lows; }});
+        set_cpu(others.back(), TACET_PRIORITY_LOW);
+        others.back().attach(executor);
+    }
+    CHECK(executor.run_until_idle() == 102);
+    CHECK(lows == 100);
+    CHECK(seen <= 1); /* a kernel without DEFER_TASKRUN may tell a little later */
+}
+
 TEST_CASE("a new priority holds from the task's next wait on", "[priority]")
 {
     executor executor(GENERATE(from_range(all_rings())));

@@ -170,6 +170,7 @@ enum look {
     LOOK_RING = 1,   /* completions for tasks of a higher level, of which there are some */
     LOOK_INBOX = 2,  /* other threads */
     LOOK_SOURCE = 4, /* the dispatcher */
+    LOOK_TIMERS = 8, /* timers, where LOOK_RING is */
 };
 
 /*
@@ -183,15 +184,22 @@ static inline unsigned where_to_look(const struct executor *executor, size_t lev
         return 0;
     bool higher = shared->attached[TACET_PRIORITY_HIGH] > 0 ||
                   (level > TACET_PRIORITY_NORMAL && shared->attached[TACET_PRIORITY_NORMAL] > 0);
-    return (higher ? LOOK_RING : 0) | (shared->posted_to ? LOOK_INBOX : 0) |
-           (executor->source != NULL ? LOOK_SOURCE : 0);
+    return (higher ? LOOK_RING : 0) | (higher && executor->timers.count > 0 ? LOOK_TIMERS : 0) |
+           (shared->posted_to ? LOOK_INBOX : 0) | (executor->source != NULL ? LOOK_SOURCE : 0);
 }
 
 static inline bool look(struct executor *executor, const struct tacet_level *level, unsigned where)
 {
     return (where & LOOK_RING && ring_has_news(&executor->ring)) ||
+           (where & LOOK_TIMERS && timers_next_ns(&executor->timers) <= executor->ring.ops->now()) ||
            (where & LOOK_INBOX && __atomic_load_n(&executor->urgent, __ATOMIC_RELAXED) & level->may_preempt) ||
            (where & LOOK_SOURCE && __atomic_load_n(executor->source->hint, __ATOMIC_RELAXED) & level->may_preempt);
+}
+
+/* What tasks of higher priority have started is not to wait for the kernel until a batch of lower ones has run. */
+static inline bool has_queued(const struct executor *executor, unsigned where)
+{
+    return where & LOOK_RING && executor->shared.sq.tail != executor->shared.sq.submitted;
 }
 
 static void note_resumed(struct tacet_task *task, uint64_t now)
@@ -238,7 +246,7 @@ static inline __attribute__((always_inline)) int64_t resume_ready(struct executo
     for (const int64_t all = budget; ready->nonempty != 0 && !(ready->nonempty & TACET_READY_INTERRUPT);) {
         struct tacet_level *level = &ready->levels[tacet_ready_level(ready)];
         const unsigned where = where_to_look(executor, (size_t)(level - ready->levels));
-        if (where != 0 && budget < all && look(executor, level, where))
+        if (where != 0 && budget < all && (has_queued(executor, where) || look(executor, level, where)))
             break;
         do {
             struct tacet_runnable *runnable = tacet_level_pop(level);

@@ -60,7 +60,8 @@ class Site:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     raise AssertionError("it did not end after SIGTERM")
-            server.said, server.errors = process.stdout.read(), process.stderr.read()
+            server.said = "" if process.stdout.closed else process.stdout.read()
+            server.errors = process.stderr.read()
 
 
 class Server:
@@ -136,9 +137,9 @@ def case_a_folder_is_its_index(site):
         equal(server.curl("--location", server.url("/deep")), b"<p>deep</p>\n", "followed")
         equal(server.status("/"), "404", "a folder without index")
         (site.folder / "a\r\nSet-Cookie: b").mkdir()
-        answer = server.raw(b"GET /a%0d%0aSet-Cookie:%20b HTTP/1.1\r\nConnection: close\r\n\r\n")
+        answer = server.raw(b"GET /a%0d%0aSet-Cookie:%20b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         check(b"\r\nSet-Cookie" not in answer and b"301" in answer, f"an injected field: {answer}")
-        answer = server.raw(b"GET //deep HTTP/1.1\r\nConnection: close\r\n\r\n")
+        answer = server.raw(b"GET //deep HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         check(b"Location: /deep/\r\n" in answer, f"a redirection to another host: {answer}")
 
 
@@ -181,10 +182,11 @@ def case_connections_are_kept(site):
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
         equal(said.stderr.count("Re-using existing connection"), 3, "connections used again")
         answer = server.raw(b"GET /small.txt HTTP/1.1\r\nHost: a\r\n\r\n" * 20 +
-                            b"GET /empty HTTP/1.1\r\nConnection: close\r\n\r\n")
+                            b"GET /empty HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         equal(answer.count(b"\r\n\r\nsmall\n"), 20, "answers to requests that came at once")
         equal(server.raw(b"GET /small.txt HTTP/1.0\r\n\r\n").count(b"small\n"), 1, "an old client's connection ends")
-        answer = server.raw(*[bytes([byte]) for byte in b"GET /small.txt HTTP/1.1\r\nConnection: close\r\n\r\n"])
+        slowly = b"GET /small.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        answer = server.raw(*[bytes([byte]) for byte in slowly])
         check(answer.endswith(b"\r\n\r\nsmall\n"), f"a request that comes byte by byte: {answer}")
 
 
@@ -211,20 +213,30 @@ def case_bad_requests_are_refused(site):
         return answer.split(b" ", 2)[1] if answer.startswith(b"HTTP/1.1 ") else answer
 
     with site.served() as server:
-        equal(server.status("/small.txt", "--request", "POST", "--data", "x"), "413", "a body")
+        equal(server.status("/small.txt", "--request", "POST", "--data", "x"), "405", "a method with a body")
+        equal(server.status("/small.txt", "--request", "GET", "--data", "x"), "413", "a body")
+        equal(server.status("/small.txt", "--request", "NONSENSE"), "501", "an unknown method")
         equal(server.status("/small.txt", "--request", "DELETE"), "405", "another method")
-        for odd in [b"nonsense\r\n\r\n", b"GET\r\n\r\n", b"GET / \r\n\r\n", b"GET small.txt HTTP/1.1\r\n\r\n",
-                    b"GET /%zz HTTP/1.1\r\n\r\n", b"GET /% HTTP/1.1\r\n\r\n", b"G\0T / HTTP/1.1\r\n\r\n",
-                    b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"GET / HTTP/1.1\r\n name: folded\r\n\r\n",
-                    b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"GET / HTTP/1.1\r\nbad name: x\r\n\r\n",
+        for odd in [b"nonsense\r\n\r\n", b"GET\r\n\r\n", b"GET / \r\n\r\n",
+                    b"GET small.txt HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n",
+                    b"GET /% HTTP/1.1\r\nHost: a\r\n\r\n", b"G\0T / HTTP/1.1\r\nHost: a\r\n\r\n",
+                    b"GET /small.txt HTTP/1.1\r\n\r\n", b"GET /small.txt HTTP/1.1\r\nAccept: a\r\n\r\n",
+                    b"GET /small.txt\0.html HTTP/1.1\r\nHost: a\r\n\r\n",
+                    b"GET /\nHost:b HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /\x7f HTTP/1.1\r\nHost: a\r\n\r\n",
+                    b"GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+                    b"GET / HTTP/1.1\r\nHost: a\r\n name: folded\r\n\r\n",
+                    b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+                    b"GET / HTTP/1.1\r\nHost: a\r\nbad name: x\r\n\r\n",
                     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"]:
             equal(status_of(odd), b"400", repr(odd))
         equal(status_of(b"GET / HTTP/2.0\r\n\r\n"), b"505", "another version")
-        equal(status_of(b"GET /small.txt HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), b"413", "chunks")
-        equal(status_of(b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\n\r\n"), b"414", "a long path")
-        equal(status_of(b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nConnection: close\r\n\r\n"), b"414", "a long name")
-        equal(status_of(b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 5000 + b"\r\n"), b"431", "long fields")
-        equal(status_of(b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n"), b"431", "many fields")
+        equal(status_of(b"GET /small.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), b"413",
+              "chunks")
+        equal(status_of(b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"), b"414", "a long path")
+        equal(status_of(b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), b"414",
+              "a long name")
+        equal(status_of(b"GET / HTTP/1.1\r\nHost: a\r\n" + b"a: b\r\n" * 5000 + b"\r\n"), b"431", "long fields")
+        equal(status_of(b"GET / HTTP/1.1\r\nHost: a\r\n" + b"a: b\r\n" * 200 + b"\r\n"), b"431", "many fields")
         equal(server.status("/small.txt"), "200", "afterwards")
     equal(server.errors, "", "errors")
 
@@ -232,13 +244,13 @@ def case_bad_requests_are_refused(site):
 def case_slow_clients_are_left(site):
     with site.served("--head-limit", "1", "--idle-limit", "1", "--send-limit", "1") as server:
         equal(server.raw(b""), b"", "a client that asks nothing")
-        answer = server.raw(b"GET /small.txt HTTP/1.1\r\n")
+        answer = server.raw(b"GET /small.txt HTTP/1.1\r\nHost: a\r\n")
         check(answer.startswith(b"HTTP/1.1 408 "), f"half a request: {answer}")
-        answer = server.raw(b"GET /small.txt HTTP/1.1\r\n\r\n")
+        answer = server.raw(b"GET /small.txt HTTP/1.1\r\nHost: a\r\n\r\n")
         check(answer.endswith(b"small\n"), f"a client that asks no more: {answer}")
         with server.connect() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            client.sendall(b"GET /large.bin HTTP/1.1\r\n\r\n")
+            client.sendall(b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n")
             server.process.stdout.readline()  # small.txt
             deadline_seen = False
             while not deadline_seen:  # it takes nothing, until the server has gone
@@ -255,7 +267,7 @@ def case_clients_that_go_away(site):
     with site.served() as server:
         for _ in range(50):
             with server.connect() as client:
-                client.sendall(b"GET /large.bin HTTP/1.1\r\n\r\n")
+                client.sendall(b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n")
                 client.recv(1000)
         equal(server.curl(server.url("/large.bin")), LARGE, "afterwards")
     equal(server.errors, "", "errors")
@@ -265,10 +277,30 @@ def case_more_clients_than_connections(site):
     with site.served("--connections", "2") as server:
         clients = [server.connect() for _ in range(10)]
         for client in clients:
-            client.sendall(b"GET /small.txt HTTP/1.1\r\nConnection: close\r\n\r\n")
+            client.sendall(b"GET /small.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         for client in clients:
             check(read_to_end(client).endswith(b"small\n"), "an answer")
             client.close()
+
+
+def case_last_answers_arrive(site):
+    """Though the client has sent what nobody reads any more."""
+    with site.served() as server:
+        asked = b"GET /large.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        answer = server.raw(asked + b"GET /small.txt HTTP/1.1\r\nHost: a\r\n\r\n" * 1000)
+        check(answer.endswith(LARGE), f"{len(answer)} bytes")
+        answer = server.raw(b"POST /small.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100000)
+        check(answer.startswith(b"HTTP/1.1 405 ") and answer.endswith(b"405 Method Not Allowed\n"), f"{answer}")
+    equal(server.errors, "", "errors")
+
+
+def case_a_log_that_nobody_reads(site):
+    with site.served() as server, server.connect() as client:
+        server.process.stdout.close()
+        for _ in range(5):
+            client.sendall(b"GET /small.txt HTTP/1.1\r\nHost: a\r\n\r\n")
+            check(client.recv(1000).endswith(b"small\n"), "an answer")
+    equal(server.errors, "", "errors")
 
 
 def case_few_descriptors(site):
@@ -279,20 +311,28 @@ def case_few_descriptors(site):
     with site.served() as server:
         clients = [server.connect() for _ in range(100)]
         for client in clients:
-            client.sendall(b"GET /small.txt HTTP/1.1\r\nConnection: close\r\n\r\n")
+            client.sendall(b"GET /small.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         for client in clients:
             answer = read_to_end(client)
             check(answer.endswith(b"small\n") or answer.startswith(b"HTTP/1.1 503 "), f"an answer: {answer}")
             client.close()
+        clients = [server.connect() for _ in range(30)]
+        for client in clients:
+            client.sendall(b"GET /large.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        for client in clients:
+            answer = read_to_end(client)
+            check(answer.endswith(LARGE) or answer.startswith(b"HTTP/1.1 503 "), f"{len(answer)} bytes of a large file")
+            client.close()
         equal(server.status("/small.txt"), "200", "afterwards")
+    equal(server.errors, "", "errors")
 
 
 def case_a_signal_lets_answers_end(site):
     with site.served() as server:
         idle, busy = server.connect(), server.connect()
-        idle.sendall(b"GET /small.txt HTTP/1.1\r\n\r\n")
+        idle.sendall(b"GET /small.txt HTTP/1.1\r\nHost: a\r\n\r\n")
         check(b"small\n" in idle.recv(1000), "an answer")
-        busy.sendall(b"GET /large.bin HTTP/1.1\r\n\r\n")
+        busy.sendall(b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n")
         received = busy.recv(1000)
         server.process.send_signal(signal.SIGINT)
         equal(read_to_end(idle), b"", "the idle connection ends")
@@ -307,9 +347,23 @@ def case_a_signal_lets_answers_end(site):
     equal(server.errors, "", "errors")
 
 
+def case_a_signal_stops_all_threads(site):
+    with site.served("--threads", "4") as server:
+        clients = [server.connect() for _ in range(8)]
+        for client in clients:
+            client.sendall(b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n")
+        received = [client.recv(1000) for client in clients]
+        server.process.send_signal(signal.SIGINT)
+        for client, begun in zip(clients, received):
+            check((begun + read_to_end(client)).endswith(LARGE), "the answer that was under way")
+            client.close()
+        equal(server.process.wait(timeout=30), 0, "exit status")
+    equal(server.errors, "", "errors")
+
+
 def case_a_second_signal_ends_all(site):
     with site.served() as server, server.connect() as busy:
-        busy.sendall(b"GET /large.bin HTTP/1.1\r\n\r\n")
+        busy.sendall(b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n")
         busy.recv(1000)
         idle = server.connect()
         server.process.send_signal(signal.SIGTERM)

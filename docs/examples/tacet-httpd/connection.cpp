@@ -3,8 +3,9 @@
 #include "answer.hpp"
 #include "request.hpp"
 
-#include <fmt/format.h>
-
+#include <algorithm>
+#include <array>
+#include <cstdio>
 #include <cstring>
 
 #include <sys/socket.h>
@@ -22,7 +23,34 @@ constexpr auto last_limit = std::chrono::seconds(1);
 bool is_clients_doing(const std::error_code& error)
 {
     return error == std::errc::connection_reset || error == std::errc::broken_pipe || error == std::errc::timed_out ||
+           error == std::errc::not_connected || error == std::errc::connection_aborted ||
+           error == std::errc::host_unreachable || error == std::errc::network_unreachable ||
            error == std::errc::operation_canceled || tacet::is_timeout(error);
+}
+
+// While it lives, the task is one that waits for a request.
+class idling {
+public:
+    idling(site& served, tacet_task* self) : site_(served), self_(self) { site_.idle.insert(self_); }
+    idling(const idling&) = delete;
+    idling& operator=(const idling&) = delete;
+    ~idling() { site_.idle.erase(self_); }
+
+private:
+    site& site_;
+    tacet_task* self_;
+};
+
+bool is_known_method(std::string_view method)
+{
+    constexpr std::array known = {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+    return std::find(known.begin(), known.end(), method) != known.end();
+}
+
+// Not by fmt::print(), which throws where nobody reads it.
+void tell(const std::exception& why) noexcept
+{
+    (void)std::fprintf(stderr, "tacet-httpd: %s\n", why.what());
 }
 
 std::span<const std::byte> bytes_of(std::string_view text)
@@ -36,37 +64,44 @@ public:
 
     tacet::task<void> serve()
     {
-        bool goes_on = true;
-        while (goes_on) {
+        after next = after::more;
+        while (next == after::more) {
             std::optional<refusal> refused;
             try {
-                goes_on = co_await next_request();
+                next = co_await next_request();
             } catch (const refusal& why) {
                 refused = why;
             }
             if (refused) {
                 co_await refuse(refused->why);
-                co_return;
+                next = after::end;
             }
         }
+        if (next == after::end)
+            co_await let_answer_arrive();
     }
 
 private:
-    // false: there is none, or the answer was the last.
-    tacet::task<bool> next_request()
+    enum class after { more, end, gone }; // end: the answer was the last; gone: there was no request
+
+    tacet::task<after> next_request()
     {
         const std::size_t length = co_await read_head();
         if (length == 0)
-            co_return false;
+            co_return after::gone;
         const std::string head = received_.substr(0, length);
         received_.erase(0, length);
-        const request asked = parse_request(head);
+        request asked = parse_request(head);
         if (asked.method != "GET" && asked.method != "HEAD") {
-            co_await send_head(asked, answer_that(status::method_not_allowed, false, true));
-            co_return false;
+            const status why = is_known_method(asked.method) ? status::method_not_allowed : status::not_implemented;
+            co_await send_head(asked, answer_that(why, false, true));
+            co_return after::end;
         }
+        if (asked.has_body)
+            throw refusal{status::content_too_large};
+        asked.keep_alive = asked.keep_alive && !site_->stop.gently.is_set();
         co_await answer_file(asked);
-        co_return asked.keep_alive && !site_->stop.gently.is_set();
+        co_return asked.keep_alive && !site_->stop.gently.is_set() ? after::more : after::end;
     }
 
     // The length of the head that has come; 0: the client has nothing more to ask.
@@ -104,10 +139,11 @@ private:
         tacet_task* self = co_await tacet::this_task();
         if (site_->stop.gently.is_set())
             co_return false;
-        site_->idle.insert(self);
+        const idling waits(*site_, self);
         auto first = tacet::as_result(tacet::with_deadline(site_->wanted.idle_limit, client_.receive(piece_)));
         const tacet::result<std::size_t> bytes = co_await std::move(first);
-        site_->idle.erase(self);
+        if (bytes && site_->stop.gently.is_set() && !site_->stop.at_once.is_set())
+            (void)tacet_task_take_interrupt(self); // what has been asked for before it came is answered
         co_return keep(bytes);
     }
 
@@ -176,8 +212,29 @@ private:
 
     tacet::task<void> send_large(const answer& made, const tacet::file& file)
     {
+        const bool has_pipe = open_pipe();
         co_await send(bytes_of(made.head));
-        open_pipe();
+        if (has_pipe)
+            co_await send_through_pipe(made, file);
+        else
+            co_await send_by_pieces(made, file);
+    }
+
+    tacet::task<void> send_by_pieces(const answer& made, const tacet::file& file)
+    {
+        for (std::uint64_t sent = 0; sent < made.bytes;) {
+            const std::span<std::byte> piece = std::span(piece_).first(
+                std::min<std::uint64_t>(made.bytes - sent, piece_.size()));
+            const std::size_t bytes = co_await file.read(piece, made.offset + sent);
+            if (bytes == 0)
+                tacet::throw_error(-EIO, "a file that became shorter");
+            co_await send(piece.first(bytes));
+            sent += bytes;
+        }
+    }
+
+    tacet::task<void> send_through_pipe(const answer& made, const tacet::file& file)
+    {
         std::uint64_t offset = made.offset;
         const std::uint64_t end = made.offset + made.bytes;
         while (offset < end) {
@@ -200,24 +257,30 @@ private:
             tacet::splice_request(pipe_[0].fd(), own, client_.fd(), own, bytes, 0));
     }
 
-    void open_pipe()
+    // false: there is none to be had, as where descriptors are short.
+    bool open_pipe()
     {
         int ends[2];
         if (pipe_[0])
-            return;
+            return true;
         if (::pipe2(ends, O_CLOEXEC) < 0)
-            tacet::throw_error(-errno, "pipe");
+            return false;
         for (int i = 0; i < 2; i++)
             pipe_[i] = tacet::file(ends[i], 0, nullptr);
         (void)::fcntl(ends[1], F_SETPIPE_SZ, static_cast<int>(pipe_bytes)); // a smaller one does as well
+        return true;
     }
 
-    // The client may still be sending: closed at once, the connection would be reset, and the answer lost with it.
     tacet::task<void> refuse(status why)
     {
         const answer made = answer_that(why, false, true);
         co_await send(bytes_of(made.head));
         site_->log("-", "-", static_cast<int>(why), 0);
+    }
+
+    // The client may still be sending: closed at once, the connection would be reset, and the answer lost with it.
+    tacet::task<void> let_answer_arrive()
+    {
         co_await client_.shutdown(SHUT_WR);
         const auto limit = std::chrono::steady_clock::now() + last_limit;
         for (std::size_t left = last_bytes_max; left > 0;) {
@@ -238,14 +301,16 @@ private:
 
 }
 
-tacet::task<void> serve_connection(tacet::socket client, site& served)
+tacet::task<void> serve_connection(tacet::socket client, tacet::semaphore::permit, site& served)
 {
-    connection serving(std::move(client), served);
     try {
+        connection serving(std::move(client), served);
         co_await serving.serve();
     } catch (const std::system_error& why) {
         if (!is_clients_doing(why.code()))
-            fmt::print(stderr, "tacet-httpd: {}\n", why.what());
+            tell(why);
+    } catch (const std::exception& why) {
+        tell(why);
     }
 }
 

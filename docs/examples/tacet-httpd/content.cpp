@@ -45,6 +45,8 @@ std::string_view type_of(std::string_view path)
     return "application/octet-stream";
 }
 
+constexpr unsigned tries_max = 10; // where folders are renamed under way
+
 status status_of(const std::error_code& error)
 {
     switch (error.value()) {
@@ -88,6 +90,10 @@ tacet::task<content> open_content(const tacet::file& root, std::string path)
     content found;
     const std::string name = file_named(path);
     tacet::result<tacet::file> opened = co_await tacet::as_result(tacet::open(tacet::location(root.fd(), name), how));
+    for (unsigned tries = 1; !opened && opened.error().value() == EAGAIN && tries < tries_max; tries++)
+        opened = co_await tacet::as_result(tacet::open(tacet::location(root.fd(), name), how));
+    if (!opened && opened.error() == std::errc::operation_canceled)
+        tacet::throw_error(-ECANCELED, "open " + name);
     if (!opened)
         throw refusal{status_of(opened.error())};
     found.file = std::move(*opened);
@@ -98,6 +104,7 @@ tacet::task<content> open_content(const tacet::file& root, std::string path)
         throw redirection{'/' + percent_encoded(name) + '/'}; // one slash: two would name another host
     if (!S_ISREG(about.st_mode))
         throw refusal{status::not_found};
+    (void)::fcntl(found.file.fd(), F_SETFL, O_RDONLY); // its reads are to wait for the disk
     found.bytes = static_cast<std::uint64_t>(about.st_size);
     found.modified = about.st_mtim.tv_sec;
     found.tag = fmt::format("\"{:x}-{:x}-{:x}.{:x}\"", about.st_ino, about.st_size, about.st_mtim.tv_sec,

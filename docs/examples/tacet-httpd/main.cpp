@@ -14,6 +14,8 @@
 #include <mutex>
 #include <thread>
 
+#include <sys/resource.h>
+
 namespace httpd {
 
 void site::log(std::string_view method, std::string_view path, int what, std::uint64_t bytes) const
@@ -21,13 +23,25 @@ void site::log(std::string_view method, std::string_view path, int what, std::ui
     if (wanted.quiet)
         return;
     constexpr std::size_t path_bytes_max = 1000;
-    fmt::print("{} {} {} {}\n", method, percent_encoded(path.substr(0, path_bytes_max)), what, bytes);
-    std::fflush(stdout);
+    const std::string shown = percent_encoded(path.substr(0, path_bytes_max));
+    const std::string line = fmt::format("{} {} {} {}\n", method, shown, what, bytes);
+    (void)std::fwrite(line.data(), 1, line.size(), stdout);
+    (void)std::fflush(stdout);
 }
 
 namespace {
 
 enum exit_status { stopped = 0, failed = 1, wrong_usage = 2 };
+
+// A connection takes up to four descriptors.
+void raise_descriptor_limit()
+{
+    rlimit limit;
+    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 tacet::file open_folder(const std::string& path)
 {
@@ -40,12 +54,7 @@ tacet::file open_folder(const std::string& path)
 // The threads that serve. The first failure of one ends all, and is kept.
 class servers {
 public:
-    servers(const options& wanted, const tacet::file& root, const tacet::socket& listener, stop_state& stop)
-        : stop_(&stop), serving_(wanted.threads)
-    {
-        for (unsigned i = 0; i < wanted.threads; i++)
-            threads_.emplace_back([&] { run(wanted, root, listener); });
-    }
+    servers(unsigned threads, stop_state& stop) : stop_(&stop), serving_(threads) {}
     servers(const servers&) = delete;
     servers& operator=(const servers&) = delete;
     ~servers()
@@ -56,6 +65,12 @@ public:
             each.join();
     }
 
+    // Where a thread cannot be started it throws, and the destructor ends the others.
+    void start(const options& wanted, const tacet::file& root, const tacet::socket& listener)
+    {
+        for (unsigned i = 0; i < wanted.threads; i++)
+            threads_.emplace_back([&] { run(wanted, root, listener); });
+    }
     tacet::event& ended() { return ended_; }
     std::exception_ptr failure()
     {
@@ -110,12 +125,14 @@ tacet::task<void> wait_for_end(tacet::signal_set& signals, stop_state& stop, tac
 void run(const options& wanted)
 {
     std::signal(SIGPIPE, SIG_IGN); // what is spliced into a connection that has ended
+    raise_descriptor_limit();
     tacet::signal_set signals{SIGINT, SIGTERM};
     const tacet::file root = open_folder(wanted.folder);
     const tacet::socket listener = tacet::listen(tacet::address::parse(wanted.address));
     tacet::executor executor;
     stop_state stop;
-    servers serving(wanted, root, listener, stop);
+    servers serving(wanted.threads, stop);
+    serving.start(wanted, root, listener);
     fmt::print("serving {} at http://{}/\n", wanted.folder, listener.name().text());
     std::fflush(stdout);
     executor.run(wait_for_end(signals, stop, serving.ended()));

@@ -119,13 +119,15 @@ void parse_request_line(std::string_view line, request& into)
     const std::string_view target = take_until(line, " ");
     if (!is_token(into.method) || target.empty())
         throw refusal{status::bad_request};
+    if (std::any_of(target.begin(), target.end(), [](unsigned char each) { return each <= ' ' || each == 0x7f; }))
+        throw refusal{status::bad_request}; // others might see the end of a line there
     if (line != "HTTP/1.1" && line != "HTTP/1.0")
         throw refusal{line.starts_with("HTTP/") ? status::version_not_supported : status::bad_request};
     into.keep_alive = line == "HTTP/1.1";
     into.path = decoded_path(target);
 }
 
-// A field that says the request has a body; there is none that we would take.
+// A field that says the request has a body.
 bool announces_body(std::string_view name, std::string_view value)
 {
     return equals_ignoring_case(name, "transfer-encoding") ||
@@ -135,7 +137,7 @@ bool announces_body(std::string_view name, std::string_view value)
 void apply_field(std::string_view name, std::string_view value, request& into)
 {
     if (equals_ignoring_case(name, "connection"))
-        into.keep_alive = has_item(value, "close") ? false : into.keep_alive || has_item(value, "keep-alive");
+        into.keep_alive = into.keep_alive && !has_item(value, "close"); // of HTTP/1.0 no connection is kept
     else if (equals_ignoring_case(name, "range"))
         into.wanted = parse_range(value);
     else if (equals_ignoring_case(name, "if-range"))
@@ -145,7 +147,7 @@ void apply_field(std::string_view name, std::string_view value, request& into)
     else if (equals_ignoring_case(name, "if-modified-since"))
         into.if_modified_since = parse_http_date(value);
     else if (announces_body(name, value))
-        throw refusal{status::content_too_large};
+        into.has_body = true;
 }
 
 }
@@ -160,7 +162,8 @@ std::size_t head_length(std::string_view received)
 request parse_request(std::string_view head)
 {
     request parsed;
-    parse_request_line(take_until(head, "\r\n"), parsed);
+    const std::string_view line = take_until(head, "\r\n");
+    parse_request_line(line, parsed);
     bool has_host = false;
     std::size_t fields = 0;
     while (!head.empty()) {
@@ -178,6 +181,8 @@ request parse_request(std::string_view head)
             throw refusal{status::bad_request};
         apply_field(name, trimmed(value), parsed);
     }
+    if (!has_host && !line.ends_with("HTTP/1.0"))
+        throw refusal{status::bad_request};
     return parsed;
 }
 

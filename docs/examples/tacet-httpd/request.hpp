@@ -42,6 +42,7 @@ struct request {
     std::optional<std::string_view> if_range, if_none_match;
     std::optional<std::time_t> if_modified_since;
     bool keep_alive = true;
+    bool has_body = false; // there is none that we would take
 };
 
 // A request that cannot be met; the connection ends with the answer.

@@ -10,19 +10,23 @@ namespace {
 
 constexpr auto breath = std::chrono::milliseconds(50); // where there is no descriptor left, some will be closed
 
-bool is_passing(const std::error_code& error)
+// All else is of one connection that did not come to be, or passes.
+bool ends_accepting(const std::error_code& error)
 {
-    return error == std::errc::too_many_files_open || error == std::errc::too_many_files_open_in_system ||
-           error == std::errc::no_buffer_space || error == std::errc::not_enough_memory ||
-           error == std::errc::connection_aborted;
+    return error == std::errc::operation_canceled || error == std::errc::bad_file_descriptor ||
+           error == std::errc::invalid_argument || error == std::errc::not_a_socket;
 }
 
-tacet::task<void> serve_and_make_room(tacet::socket client, tacet::semaphore::permit, site& served)
+// Where there is no memory for that, the client goes.
+void begin(tacet::scope& connections, tacet::socket client, tacet::semaphore::permit permit, site& served)
 {
-    co_await serve_connection(std::move(client), served);
+    try {
+        connections.spawn(serve_connection(std::move(client), std::move(permit), served));
+    } catch (const std::bad_alloc&) {
+    }
 }
 
-// Until it is cancelled.
+// Until it is cancelled, or another thread that stops ends the listening of all.
 tacet::task<void> accept_all(const tacet::socket& listener, tacet::scope& connections, tacet::semaphore& room,
                              site& served)
 {
@@ -30,21 +34,24 @@ tacet::task<void> accept_all(const tacet::socket& listener, tacet::scope& connec
         tacet::semaphore::permit permit = co_await room.acquire_permit();
         tacet::result<tacet::socket> client = co_await tacet::as_result(listener.accept());
         if (client)
-            connections.spawn(serve_and_make_room(std::move(*client), std::move(permit), served));
-        else if (is_passing(client.error()))
-            co_await tacet::sleep_for(breath);
-        else
+            begin(connections, std::move(*client), std::move(permit), served);
+        else if (served.stop.gently.is_set())
+            co_return;
+        else if (ends_accepting(client.error()))
             tacet::throw_error(-client.error().value(), "accept");
+        else
+            co_await tacet::sleep_for(breath);
     }
 }
 
 // Ends accepting, and those that only wait for a request.
-tacet::task<void> stop_gently(site& served, tacet_task* accepting)
+tacet::task<void> stop_gently(site& served)
 {
     const tacet::result<void> told = co_await tacet::as_result(served.stop.gently.wait());
     if (!told)
         co_return;
-    (void)tacet_task_cancel(accepting);
+    if (served.accepting != nullptr)
+        (void)tacet_task_cancel(served.accepting);
     for (tacet_task* each : served.idle)
         (void)tacet_task_cancel(each);
 }
@@ -60,11 +67,14 @@ tacet::task<void> serve_connections(const tacet::socket& listener, site& served,
 {
     tacet::semaphore room(served.wanted.connections_max);
     auto body = [&](tacet::scope& connections) -> tacet::task<void> {
-        watches.spawn(stop_gently(served, connections.opener()));
+        served.accepting = connections.opener();
+        watches.spawn(stop_gently(served));
         watches.spawn(stop_at_once(served, connections));
         const tacet::result<void> ended = co_await tacet::as_result(accept_all(listener, connections, room, served));
+        served.accepting = nullptr;
         if (!served.stop.gently.is_set()) // else it was cancelled, or another thread has ended listening
             tacet::throw_error(-ended.error().value(), "accept");
+        (void)tacet_task_take_interrupt(connections.opener()); // the cancel may have come behind an accept that failed
         (void)co_await tacet::as_result(
             listener.shutdown(SHUT_RDWR)); // who comes now is refused; another thread may have
     };

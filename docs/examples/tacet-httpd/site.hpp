@@ -20,9 +20,10 @@ struct site {
     const options& wanted;
     const tacet::file& root;
     stop_state& stop;
+    tacet_task* accepting = nullptr;        // while it does
     std::unordered_set<tacet_task*> idle{}; // connections that wait for a request
 
-    // A line for a request that was answered.
+    // A line for a request that was answered. Where it cannot be written, it is left out.
     void log(std::string_view method, std::string_view path, int what, std::uint64_t bytes) const;
 };
 

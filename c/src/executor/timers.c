@@ -243,14 +243,6 @@ tacet_result timers_add(struct timers *timers, uint64_t deadline_ns, struct tace
     return 0;
 }
 
-tacet_result timers_hold(struct timers *timers)
-{
-    tacet_result r = make_room(timers);
-    if (r == 0)
-        timers->held++;
-    return r;
-}
-
 void timers_remove(struct timers *timers, struct tacet_request *request)
 {
     uint32_t slot = request->timer_slot;

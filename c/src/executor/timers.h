@@ -35,9 +35,6 @@ void timers_finish(struct timers *timers);
 tacet_result timers_add(struct timers *timers, uint64_t deadline_ns, struct tacet_request *request);
 void timers_remove(struct timers *timers, struct tacet_request *request);
 
-/* Keeps a slot: the caller's next timers_add() after giving up `held` does not fail. 0 or -ENOMEM. */
-tacet_result timers_hold(struct timers *timers);
-
 /* TACET_FOREVER when there is none. */
 static inline uint64_t timers_next_ns(const struct timers *timers)
 {

@@ -440,6 +440,8 @@ TEST_CASE("a copy has the bytes of the original, by whatever means", "[steps]")
     CHECK(copy(from.file, 400000, to.file, 0, 100) == 0);
     CHECK(copy(to.file, 0, from.file, 0, 100) == -EBADF);
     CHECK(copy(from.file, UINT64_MAX, to.file, 0, 100) == -EINVAL);
+    CHECK(copy(to.file, 0, to.file, 4096, 8192) == -EINVAL); /* they overlap */
+    CHECK(copy(to.file, 0, to.file, 300000, 100) == 100);
 
     /* Files that say they are empty, and another file system. */
     const open_file generated("/proc/cpuinfo", O_RDONLY);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PORTION_BYTES_MAX ((size_t)64 << 20) /* a cancel waits for no more than that */
@@ -19,6 +20,19 @@ static bool is_refused(int error)
 {
     return error == EXDEV || error == EINVAL || error == ENOSYS || error == EOPNOTSUPP || error == EBADF ||
            error == EPERM || error == ETXTBSY;
+}
+
+static bool is_same_file(int a, int b)
+{
+    struct stat first, second;
+    return fstat(a, &first) == 0 && fstat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+/* By hand, ranges of one file that overlap would never end: what is read has been written before. */
+static bool may_copy_by_hand(int error, int from, int to)
+{
+    return is_refused(error) && !(error == EINVAL && is_same_file(from, to));
 }
 
 static tacet_result write_whole(int to, const char *from, size_t bytes, uint64_t offset)
@@ -62,7 +76,8 @@ tacet_result tacet_copy_range_blocking(int from, uint64_t from_offset, int to, u
         ssize_t r = copy_file_range(from, &in, to, &out, bytes - done, 0);
         if (r > 0) {
             done += (size_t)r;
-        } else if (r == 0 || is_refused(errno)) { /* 0: the end; or a file of /proc, whose size is not known */
+        } else if (r == 0 ||
+                   may_copy_by_hand(errno, from, to)) { /* 0: the end; or a file of /proc, whose size is not known */
             tacet_result more = copy_by_hand(from, from_offset + done, to, to_offset + done, bytes - done);
             return more >= 0 ? (tacet_result)done + more : done > 0 ? (tacet_result)done : more;
         } else if (errno != EINTR) {

@@ -184,6 +184,17 @@ TEST_CASE("what cannot be read ends the walk, or is told and left out", "[cxx][d
     executor.run(tacet::walk(tree.root(), vanishing, options));
     CHECK(told == std::vector<std::string>{"empty/"});
 
+    auto failing = [](const tacet::walk_entry&) { tacet::throw_error(-ENOSPC, "visit"); };
+    CHECK(failure_of([&] { executor.run(tacet::walk(tree.root(), failing, options)); }).code ==
+          std::errc::no_space_on_device);
+    auto outlasting = [](const tacet::walk_entry&) -> tacet::task<> { // its deadline, as the next directory finds
+        tacet_task* const self = co_await tacet::this_task();
+        REQUIRE(tacet_task_set_deadline(self, 1) == 0);
+    };
+    CHECK(failure_of([&] { executor.run(tacet::walk(tree.root(), outlasting, options)); }).code ==
+          std::errc::stream_timeout);
+    CHECK(told.size() == 1);
+
     auto ignoring = [](const tacet::walk_entry&) {};
     const std::string missing = tree / "missing";
     CHECK(failure_of([&] { executor.run(tacet::walk(missing, ignoring)); }).code ==

@@ -6,6 +6,7 @@
 #ifndef TACET_DIRECTORY_HPP
 #define TACET_DIRECTORY_HPP
 
+#include <tacet/deadline.hpp>
 #include <tacet/file.hpp>
 #include <tacet/sync.hpp>
 #include <tacet/when_all.hpp>
@@ -118,15 +119,22 @@ private:
     task<void> read_or_tell(const pending& which)
     {
         std::optional<std::system_error> failed;
+        bool visiting = false;
         try {
-            co_await read(which);
+            co_await read(which, visiting);
         } catch (const std::system_error& error) {
-            if (!options_.on_error || error.code() == std::errc::operation_canceled)
+            if (!options_.on_error || visiting || is_interrupt(error.code()))
                 throw;
             failed = error;
         }
         if (failed)
             options_.on_error(which.path, *failed);
+    }
+
+    // Of the task, and not of a directory.
+    static bool is_interrupt(const std::error_code& code)
+    {
+        return code == std::errc::operation_canceled || is_timeout(code);
     }
 
     // No link leads out of the root, also if a directory is replaced by one meanwhile.
@@ -140,7 +148,8 @@ private:
         co_return opened;
     }
 
-    task<void> read(const pending& which)
+    // visiting: whose failure it is that is thrown.
+    task<void> read(const pending& which, bool& visiting)
     {
         file dir = co_await open_below(which.path);
         directory_entries entries(std::move(dir));
@@ -150,7 +159,9 @@ private:
                 const struct statx status = co_await stat(at(entries.dir(), entry->name), AT_SYMLINK_NOFOLLOW);
                 found.type = static_cast<unsigned char>(IFTODT(status.stx_mode));
             }
+            visiting = true;
             const bool enter = co_await visited(found);
+            visiting = false;
             if (found.type == DT_DIR && enter && which.depth < options_.depth_max)
                 push(std::move(found.path) + '/', which.depth + 1);
         }

@@ -92,7 +92,7 @@ TEST_CASE("fill ends with the file, read_exactly says that it does", "[cxx][whol
         CHECK(all == "0123ab6789");
         co_await both.read_exactly(bytes_of(buffer), 3);
     };
-    check_failure(working, std::errc::no_message, "read \"" + path + "\": it ends too early");
+    check_failure(working, std::errc::no_message_available, "read \"" + path + "\": it ends too early");
     auto bad = [&]() -> tacet::task<> {
         tacet::file in = co_await tacet::open(path, O_RDONLY);
         co_await in.write_all("x");
@@ -274,6 +274,16 @@ TEST_CASE("copies, splices and tees move the bytes that they say", "[cxx][whole-
         (void)co_await tacet::copy_range(in, 0, other, 0);
     };
     check_failure(bad, std::errc::bad_file_descriptor, "copy \"" + from + "\" to \"" + to + '"');
+    const std::string link = folder / "link", before = content_of(to);
+    std::filesystem::create_hard_link(to, link);
+    auto onto_itself = [&]() -> tacet::task<> { (void)co_await tacet::copy_file(to, link); };
+    check_failure(onto_itself, std::errc::invalid_argument, "copy \"" + to + "\" to \"" + link + '"');
+    auto of_directory = [&]() -> tacet::task<> { (void)co_await tacet::copy_file(folder.root(), to); };
+    check_failure(of_directory, std::errc::is_a_directory, "copy \"" + folder.root() + '"');
+    CHECK(content_of(to) == before);
+    auto shorter = [&]() -> tacet::task<> { (void)co_await tacet::copy_file(folder.make("one", "1"), to); };
+    run(shorter);
+    CHECK(content_of(to) == "1");
     auto no_pipe = [&]() -> tacet::task<> {
         tacet::file in = co_await tacet::open(from, O_RDONLY);
         tacet::file out = co_await tacet::open(to, O_RDWR);

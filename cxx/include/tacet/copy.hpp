@@ -6,6 +6,11 @@
 #include <tacet/file.hpp>
 #include <tacet/steps.h>
 
+#include <cerrno>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
 namespace tacet {
 
 struct splice_request : detail::size_value {
@@ -87,13 +92,35 @@ inline task<std::uint64_t> copy_range(const file& from, std::uint64_t from_offse
     co_return done;
 }
 
+namespace detail {
+
+inline bool is_same_file(const struct statx& a, const struct statx& b) noexcept
+{
+    return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major && a.stx_dev_minor == b.stx_dev_minor;
+}
+
+} // namespace detail
+
 // The content of one file becomes that of another, which is made, with the same permissions as far as the umask lets
-// them, or overwritten. The number of bytes.
+// them, or overwritten. The number of bytes. A directory (is_a_directory) or a file onto itself (invalid_argument) is
+// refused, and nothing is overwritten then.
 inline task<std::uint64_t> copy_file(location from, location to)
 {
     file in = co_await open(std::move(from), O_RDONLY);
-    const struct statx status = co_await in.stat(STATX_MODE);
-    file out = co_await open(std::move(to), O_WRONLY | O_CREAT | O_TRUNC, status.stx_mode & 0777);
+    const struct statx original = co_await in.stat(STATX_TYPE | STATX_MODE | STATX_INO);
+    if (S_ISDIR(original.stx_mode))
+        throw_error(-EISDIR, detail::describe_descriptor("copy", in.fd()));
+    file out = co_await open(std::move(to), O_WRONLY | O_CREAT, original.stx_mode & 0777);
+    const struct statx target = co_await out.stat(STATX_TYPE | STATX_SIZE | STATX_INO);
+    const std::string what = detail::describe_descriptor("copy", in.fd()) + " to " + detail::descriptor_name(out.fd());
+    if (detail::is_same_file(original, target))
+        throw_error(-EINVAL, what);
+    if (S_ISREG(target.stx_mode) && target.stx_size > 0) {
+        auto truncate = [&] { return tacet_result{::ftruncate(out.fd(), 0) < 0 ? -errno : 0}; };
+        const tacet_result r = co_await run_blocking(truncate);
+        if (r < 0)
+            throw_error(r, what);
+    }
     const std::uint64_t bytes = co_await copy_range(in, 0, out, 0);
     co_await out.close();
     co_return bytes;

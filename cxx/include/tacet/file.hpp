@@ -769,7 +769,7 @@ inline task<void> file::read_exactly(std::span<std::byte> into, std::uint64_t of
 {
     const std::size_t filled = co_await fill(into, offset);
     if (filled < into.size())
-        throw_error(-ENOMSG, detail::describe_descriptor("read", fd()) + ": it ends too early");
+        throw_error(-ENODATA, detail::describe_descriptor("read", fd()) + ": it ends too early");
 }
 
 inline task<void> file::write_all(bytes_view from, std::uint64_t offset) const

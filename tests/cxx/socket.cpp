@@ -291,6 +291,15 @@ TEST_CASE("the wait for the next connection is cancelled and timed out, and the 
         tacet::socket client = co_await tacet::connect(listener.name());
         tacet::socket accepted = co_await connections.next();
         CHECK(accepted.peer() == client.name());
+        tacet::socket third = co_await tacet::connect(listener.name());
+        tacet::socket fourth = co_await tacet::connect(listener.name());
+        accepted = co_await connections.next();
+        const std::chrono::steady_clock::time_point passed(std::chrono::nanoseconds(1));
+        auto again = tacet::with_deadline(passed, connections.next()); // also where one lies there
+        late = co_await tacet::as_result(std::move(again));
+        CHECK(late.error() == std::errc::stream_timeout);
+        accepted = co_await connections.next();
+        CHECK(accepted.peer() == fourth.name());
     };
     executor.run(working());
     auto waiting = [&]() -> tacet::task<> {

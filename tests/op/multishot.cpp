@@ -137,6 +137,29 @@ TEST_CASE("the cancel of a task that waits for a multishot's result leaves the m
     CHECK(executor.destroy() == 0);
 }
 
+TEST_CASE("a cancel and a deadline go before the results that lie there", "[multishot]")
+{
+    const switcher_kind& switcher = GENERATE(from_range(suspending_switchers()));
+    CAPTURE(switcher.name);
+    const bell bell;
+    executor executor;
+    tacet_multishot multishot = {};
+    REQUIRE(tacet_poll_multishot_start(&multishot, executor, bell.fd, POLLIN, 4) == 0);
+    bell.ring();
+    settle(executor);
+    task takes(switcher, {next(multishot), next(multishot)}), late(switcher, {next(multishot)});
+    late.attach(executor);
+    CHECK(tacet_task_set_deadline(late, 1) == 0);
+    settle(executor);
+    CHECK(late.results() == std::vector<tacet_result>{-ETIME});
+    takes.attach(executor);
+    CHECK(tacet_task_cancel(takes) == 0);
+    settle(executor);
+    CHECK(takes.results() == std::vector<tacet_result>{-ECANCELED, POLLIN});
+    CHECK(executor.stats().in_flight == 1);
+    CHECK(executor.destroy() == 0);
+}
+
 TEST_CASE("one task at a time waits for a multishot, and only one of its executor", "[multishot]")
 {
     const bell bell;

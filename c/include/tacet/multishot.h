@@ -54,8 +54,8 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_poll_multishot_start(struct tace
                                                                      unsigned events, unsigned results_max);
 
 /*
- * SUSPENDS until there is a result, and takes it. CANCELLATION POINT, at which nothing is lost: a later call takes what has
- * come. One task at a time: -EBUSY. A failure is told once, in its order; the next call starts the operation anew. In the body
+ * SUSPENDS until there is a result, and takes it. CANCELLATION POINT, also where results lie there, at which nothing is lost: a
+ * later call takes what has come. One task at a time: -EBUSY. A failure is told once, in its order; the next call starts the operation anew. In the body
  * of a `stackless` task, which returns TACET_PENDING, it is called again, as tacet_task_next_completed() is.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_multishot_next(struct tacet_task *task,

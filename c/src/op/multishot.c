@@ -243,12 +243,13 @@ tacet_result tacet_multishot_next(struct tacet_task *task, struct tacet_multisho
     if (r < 0 || multishot == NULL || multishot->executor == NULL || multishot->stopped != NULL)
         return r < 0 ? r : -EINVAL;
     do {
+        r = tacet_task_take_interrupt(task); /* first: else who is slower than the results would never end */
+        if (r < 0)
+            return r;
         r = tacet_multishot_take(multishot);
         if (r != TACET_PENDING)
             return r;
-        r = tacet_task_take_interrupt(task);
-        if (r == 0)
-            r = tacet_multishot_park(task, multishot);
+        r = tacet_multishot_park(task, multishot);
         if (r == 0)
             r = task_give_up(task);
     } while (r == 0);

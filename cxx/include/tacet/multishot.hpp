@@ -44,11 +44,11 @@ public:
         {
             tacet_task* task = task_ = awaiting.promise().task;
             task->context = awaiting.address();
-            failed_ = state_->begin(tacet_task_executor(task));
+            failed_ = tacet_task_take_interrupt(task); // first: else who is slower than the results would never end
+            if (failed_ == 0)
+                failed_ = state_->begin(tacet_task_executor(task));
             if (failed_ == 0 && !tacet_multishot_has_next(state_)) {
-                failed_ = tacet_task_take_interrupt(task);
-                if (failed_ == 0)
-                    failed_ = tacet_multishot_park(task, state_);
+                failed_ = tacet_multishot_park(task, state_);
                 if (failed_ == 0)
                     return true;
             }

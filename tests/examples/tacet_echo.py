@@ -4,6 +4,7 @@
 usage: tacet_echo.py PROGRAM
 """
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -24,9 +25,9 @@ def read_to_end(client):
     return received
 
 
-def start(program, address):
+def start(program, address, **options):
     process = subprocess.Popen([program, "--listen", address], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               encoding="utf-8")
+                               encoding="utf-8", **options)
     said = process.stdout.readline()
     check(said.startswith("listening at "), f"it says {said!r}")
     return process, said.removeprefix("listening at ").strip()
@@ -90,6 +91,21 @@ def a_signal_lets_clients_end(program, address):
     end(process)
 
 
+def a_signal_where_descriptors_are_short(program, address):
+    limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+    process, address = start(program, address, preexec_fn=limit)
+    clients = [connect(address) for _ in range(30)]
+    clients[0].sendall(b"before")
+    check(clients[0].recv(100) == b"before", "an echo")
+    process.send_signal(signal.SIGINT)
+    await_refusal(address)
+    clients[0].sendall(b"after")
+    check(clients[0].recv(100) == b"after", "an echo after the signal")
+    for client in clients:
+        client.close()
+    end(process)
+
+
 def a_second_signal_ends_them(program, address):
     process, address = start(program, address)
     client = connect(address)
@@ -128,6 +144,7 @@ def main(program):
     many_at_once(address)
     end(process, signal.SIGINT)
     a_signal_lets_clients_end(program, "127.0.0.1:0")
+    a_signal_where_descriptors_are_short(program, "127.0.0.1:0")
     a_second_signal_ends_them(program, "127.0.0.1:0")
     by_a_path(program)
     usage(program)

@@ -79,25 +79,29 @@ options parse_options(int argc, char** argv)
 // What a client does, or does not do any more, is no failure of ours.
 tacet::task<void> echo(tacet::socket client)
 {
-    std::vector<std::byte> buffer(buffer_bytes);
     try {
+        std::vector<std::byte> buffer(buffer_bytes);
         while (const std::size_t bytes = co_await client.receive(buffer))
             co_await client.send_all(std::span(buffer).first(bytes));
     } catch (const std::system_error&) {
+    } catch (const std::bad_alloc&) {
     }
 }
 
-// Until it is cancelled. Where there is no descriptor left, some client will end.
+// Until it is cancelled, which ends the breath too. Where there is no descriptor left, some client will end.
 tacet::task<void> accept_all(const tacet::socket& listener, tacet::scope& clients)
 {
     for (;;) {
         tacet::result<tacet::socket> client = co_await tacet::as_result(listener.accept());
-        if (client)
+        if (client) {
             clients.spawn(echo(std::move(*client)));
-        else if (client.error() == std::errc::operation_canceled)
+            continue;
+        }
+        if (client.error() == std::errc::operation_canceled)
             co_return;
-        else
-            co_await tacet::sleep_for(breath);
+        const tacet::result<void> rested = co_await tacet::as_result(tacet::sleep_for(breath));
+        if (!rested)
+            co_return;
     }
 }
 

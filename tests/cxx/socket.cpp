@@ -346,6 +346,39 @@ TEST_CASE("what is received comes in buffers that the kernel chooses", "[cxx][so
     CHECK((got == sent));
 }
 
+TEST_CASE("the buffers of a receive stream may go right after it, with what nobody has taken", "[cxx][socket]")
+{
+    tacet::executor executor, stranger;
+    both_ends ends;
+    auto leaving = [&]() -> tacet::task<> {
+        tacet::buffer_ring buffers(executor, 8, 4);
+        tacet::receive_stream pieces = ends.b.receive_all(buffers);
+        const std::string text = "abcdefghijkl";
+        co_await ends.a.send_all(bytes_of(text));
+        const tacet::received first = co_await pieces.next();
+        CHECK(first.bytes().size() == 4);
+        co_await ends.a.send_all(bytes_of(text));
+        co_await tacet::yield();
+    };
+    executor.run(leaving());
+    tacet::buffer_ring younger(executor, 1, 4); // perhaps of the same group
+    executor.run_until_idle();
+    auto going_on = [&]() -> tacet::task<> {
+        const std::string text = "1234";
+        co_await ends.a.send_all(bytes_of(text));
+        const tacet::received some = co_await ends.b.receive(younger);
+        CHECK(!some.bytes().empty());
+    };
+    executor.run(going_on());
+    tacet::buffer_ring elsewhere(stranger, 1, 4);
+    auto mixing = [&]() -> tacet::task<> {
+        tacet::receive_stream pieces = ends.b.receive_all(elsewhere);
+        (void)co_await pieces.next();
+    };
+    CHECK(failure_of([&] { executor.run(mixing()); }).code == std::errc::operation_not_permitted);
+    CHECK(executor.stats().in_flight == 0);
+}
+
 TEST_CASE("without a buffer left a receive says so, and one that comes back is used again", "[cxx][socket]")
 {
     tacet::executor executor;

@@ -25,7 +25,7 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_buffer_ring_create(struct tacet_
                                                                    struct tacet_executor *executor, unsigned count,
                                                                    size_t bytes);
 
-/* EXPENSIVE. No operation may use it any more. NULL is fine. It may outlive its executor. */
+/* EXPENSIVE. No operation may use it any more, but multishots that have been stopped or abandoned. NULL is fine. It may outlive its executor. */
 TACET_EXPORT void tacet_buffer_ring_destroy(struct tacet_buffer_ring *buffers);
 
 TACET_EXPORT unsigned tacet_buffer_ring_count(const struct tacet_buffer_ring *buffers);

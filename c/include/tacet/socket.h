@@ -147,8 +147,8 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_accept_multishot_start(struct ta
 
 /*
  * What comes, piece by piece, in buffers that the kernel chooses; results: bytes, of the buffer that tacet_multishot_buffer()
- * tells. 0 is the end of a stream. -ENOBUFS: none is left; give some back and ask again. buffers must be there until the multishot
- * has been stopped. A kernel before Linux 6.0 says -EINVAL when the first is asked for.
+ * tells. 0 is the end of a stream. -ENOBUFS: none is left; give some back and ask again. buffers, of the same executor (-EPERM), must be
+ * there until the multishot is stopped or abandoned. A kernel before Linux 6.0 says -EINVAL when the first is asked for.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_receive_multishot_start(struct tacet_multishot *multishot,
                                                                         struct tacet_executor *executor,

@@ -23,6 +23,7 @@ struct tacet_buffer_ring {
     size_t entries_bytes; /* whole pages */
     size_t bytes;         /* of a buffer */
     unsigned count;
+    unsigned holders; /* its creator, until that destroys it, and operations that are being stopped */
     uint16_t group;
 };
 
@@ -87,6 +88,7 @@ tacet_result tacet_buffer_ring_create(struct tacet_buffer_ring **buffers, struct
     struct tacet_buffer_ring *made = calloc(1, sizeof *made);
     if (made == NULL)
         return -ENOMEM;
+    made->holders = 1;
     tacet_result r = map(made, count, bytes);
     if (r < 0)
         goto free_it;
@@ -105,9 +107,14 @@ free_it:
     return r;
 }
 
+void buffer_ring_hold(struct tacet_buffer_ring *buffers)
+{
+    buffers->holders++;
+}
+
 void tacet_buffer_ring_destroy(struct tacet_buffer_ring *buffers)
 {
-    if (buffers == NULL)
+    if (buffers == NULL || --buffers->holders > 0)
         return;
     if (buffers->executor != NULL && executor_is_mine(buffers->executor)) {
         struct tacet_buffer_ring **link = &buffers->executor->buffer_rings;
@@ -153,6 +160,11 @@ void tacet_buffer_ring_give(struct tacet_buffer_ring *buffers, unsigned buffer)
     io_uring_buf_ring_add(buffers->entries, tacet_buffer_ring_at(buffers, buffer), (unsigned)buffers->bytes,
                           (unsigned short)buffer, (int)buffers->count - 1, 0);
     io_uring_buf_ring_advance(buffers->entries, 1);
+}
+
+bool buffer_ring_is_of(const struct tacet_buffer_ring *buffers, const struct executor *executor)
+{
+    return buffers->executor == executor;
 }
 
 tacet_result buffer_ring_start(struct tacet_op *op, struct tacet_task *task, struct io_uring_sqe *filled,

@@ -152,6 +152,7 @@ static void finish(struct tacet_multishot *multishot)
 {
     void (*stopped)(struct tacet_multishot *) = multishot->stopped;
     discard_results(multishot);
+    tacet_buffer_ring_destroy(multishot->buffers); /* held since it was abandoned */
     multishot->executor = NULL;
     multishot->stopped = NULL;
     stopped(multishot);
@@ -263,6 +264,8 @@ void tacet_multishot_abandon(struct tacet_multishot *multishot, void (*stopped)(
 {
     TACET_ASSERT(multishot->stopped == NULL);
     multishot->stopped = stopped;
+    if (multishot->buffers != NULL)
+        buffer_ring_hold(multishot->buffers); /* what is in flight may still take one of them */
     wake(multishot, -ECANCELED);
     if (is_in_flight(multishot))
         call_attend(multishot);

@@ -79,9 +79,11 @@ static bool is_on_moving_stack(const struct tacet_task *task, const void *buffer
 /* A body that suspends by returning counts on it that a call which succeeds has suspended. */
 static bool may_try(const struct tacet_task *task, const struct tacet_file *file, const void *buffer)
 {
-    return file != NULL && call_check_may_suspend(task) == 0 &&
-           !(tacet_task_ops(task)->flags & TACET_SWITCHER_SUSPENDS_BY_RETURNING) &&
-           tacet_may_try_at_once(tacet_task_executor(task), file->flags) && !is_on_moving_stack(task, buffer);
+    if (file == NULL || task == NULL || task->state != TACET_TASK_RUNNING ||
+        !tacet_may_try_at_once(tacet_task_executor(task), file->flags))
+        return false;
+    return !(tacet_task_ops(task)->flags & TACET_SWITCHER_SUSPENDS_BY_RETURNING) && call_check_may_suspend(task) == 0 &&
+           !is_on_moving_stack(task, buffer);
 }
 
 tacet_result at_once_read(struct tacet_task *task, const struct tacet_file *file, void *buffer, size_t bytes,

@@ -361,8 +361,8 @@ TEST_CASE("the buffers of a receive stream may go right after it, with what nobo
         co_await tacet::yield();
     };
     executor.run(leaving());
-    tacet::buffer_ring younger(executor, 1, 4); // perhaps of the same group
     executor.run_until_idle();
+    tacet::buffer_ring younger(executor, 1, 4); // perhaps of the same group
     auto going_on = [&]() -> tacet::task<> {
         const std::string text = "1234";
         co_await ends.a.send_all(bytes_of(text));

@@ -110,7 +110,7 @@ static void discard_results(struct tacet_multishot *multishot)
 /* That it was asked to pause is no failure; nor that there is no buffer, while those to be taken have some. */
 static bool is_failure(const struct tacet_multishot *multishot, int32_t result)
 {
-    if (multishot->pausing && (result == -ECANCELED || result == -EINTR))
+    if (multishot->pausing && tacet_is_cancelled(result))
         return false;
     return result < 0 && (result != -ENOBUFS || multishot->count == 0);
 }

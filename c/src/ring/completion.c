@@ -88,18 +88,13 @@ static tacet_result keep_descriptor(const struct tacet_request *request, tacet_r
     return -ECANCELED;
 }
 
-static bool was_cancelled(tacet_result result)
-{
-    return result == -ECANCELED || result == -EINTR;
-}
-
 /* Its task waits for it, or, if it is the timer of a wait for any op, in vain. A cancel that it was faster than is for the next
  * wait. */
 static void deliver_to_task(struct tacet_task *task, tacet_result result)
 {
     struct tacet_request *request = &task->request;
     request->state = TACET_OP_IDLE;
-    if (request->attention & TACET_OP_CANCEL_ASKED && !was_cancelled(result))
+    if (request->attention & TACET_OP_CANCEL_ASKED && !tacet_is_cancelled(result))
         tacet_task_keep_cancel(task);
     if (request->attention & TACET_OP_DESCRIPTOR && result < 0)
         request->attention &= (uint8_t)~TACET_OP_DESCRIPTOR;
@@ -122,7 +117,7 @@ static void end_wait_for(struct tacet_task *task, struct tacet_op *op)
     op->request.state = TACET_OP_IDLE;
     if (opcode_opens(op->request.opcode) && op->result >= 0)
         keep_for_taking(task, op->request.opcode, op->result);
-    if (task->wait == TACET_WAIT_TO_THE_END && !was_cancelled(op->result))
+    if (task->wait == TACET_WAIT_TO_THE_END && !tacet_is_cancelled(op->result))
         tacet_task_keep_cancel(task);
     op->result = tacet_task_take_end(task, op->result);
     tacet_task_unpark(task, op->result);
@@ -131,7 +126,7 @@ static void end_wait_for(struct tacet_task *task, struct tacet_op *op)
 static TACET_COLD bool one_was_cancelled(const struct tacet_op_group *group)
 {
     for (uint32_t i = 0; i < group->count; i++)
-        if (was_cancelled(group->ops[i]->result) || group->ops[i]->result == -ETIME)
+        if (tacet_is_cancelled(group->ops[i]->result) || group->ops[i]->result == -ETIME)
             return true;
     return false;
 }

@@ -142,5 +142,5 @@ tacet_result deadline_end_of_op(struct executor *executor, struct tacet_op *op, 
 {
     bool passed = op->deadline.state == TACET_OP_COMPLETED;
     deadline_disarm(executor, &op->deadline);
-    return passed && (result == -ECANCELED || result == -EINTR) ? -ETIME : result;
+    return passed && tacet_is_cancelled(result) ? -ETIME : result;
 }

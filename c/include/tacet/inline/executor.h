@@ -122,10 +122,16 @@ static inline bool tacet_task_take_end_of_wait(struct tacet_task *task)
     return r < 0;
 }
 
+/* What an operation ends with that was asked to end, and did not succeed first. */
+static inline bool tacet_is_cancelled(tacet_result result)
+{
+    return result == -ECANCELED || result == -EINTR;
+}
+
 /* What the end of something that was waited for means, if a deadline has asked for it: not a cancel, then. */
 static inline tacet_result tacet_task_end_of_wait(const struct tacet_task *task, tacet_result result)
 {
-    bool ended = task->attention & TACET_TASK_TIMING_OUT && (result == -ECANCELED || result == -EINTR);
+    bool ended = task->attention & TACET_TASK_TIMING_OUT && tacet_is_cancelled(result);
     return TACET_UNLIKELY(ended) ? -ETIME : result;
 }
 

@@ -12,6 +12,12 @@ extern const struct tacet_runnable_kind callback_kind;
 /* As tacet_op_cancel(), for a request in flight on the executor, which is this thread's. */
 tacet_result request_cancel(struct executor *executor, struct tacet_request *request);
 
+/* Whose user_data this is, if its tag says that it is a request's. */
+static inline struct tacet_request *request_of(uint64_t user_data)
+{
+    return (struct tacet_request *)(uintptr_t)(user_data & ~(uint64_t)TACET_TAG_MASK);
+}
+
 static inline struct tacet_op *op_of_request(struct tacet_request *request)
 {
     return TACET_CONTAINER_OF(request, struct tacet_op, request);

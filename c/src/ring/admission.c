@@ -296,18 +296,13 @@ static void next_turn(struct admission *admission, uint32_t index)
 
 /* ---- What is limited ---- */
 
-static struct tacet_request *request_of(const struct io_uring_sqe *sqe)
-{
-    return (struct tacet_request *)(uintptr_t)(sqe->user_data & ~(uint64_t)TACET_TAG_MASK);
-}
-
 /* The I/O priority of the task, the CPU priority of a callback, which has no other. */
-static unsigned level_of(const struct tacet_request *request)
+static unsigned level_of(struct tacet_request *request)
 {
-    const struct tacet_op *op = TACET_CONTAINER_OF(request, struct tacet_op, request);
+    const struct tacet_op *op = op_of_request(request);
     switch (request->tag) {
     case TACET_TAG_AWAIT:
-        return task_io_level(TACET_CONTAINER_OF(request, struct tacet_task, request));
+        return task_io_level(task_of_request(request));
     case TACET_TAG_TASK:
         return task_io_level(op->owner.task);
     case TACET_TAG_GROUP:
@@ -398,7 +393,7 @@ static void end(struct executor *executor, struct tacet_request *request, tacet_
 static bool admit(struct executor *executor, const struct io_uring_sqe *sqe, enum kind kind, uint32_t file)
 {
     struct admission *admission = executor->admission;
-    struct tacet_request *request = request_of(sqe);
+    struct tacet_request *request = request_of(sqe->user_data);
     bool has_turn = file == NONE || !admission->files[file].busy;
     if (has_turn && file != NONE)
         admission->files[file].busy = true;
@@ -480,7 +475,7 @@ void admission_keep_open(struct executor *executor, int fd)
         if (kept == NONE)
             kept = keep_descriptor(admission, fd);
         if (kept == NONE)
-            end_waiting(executor, request_of(&entry->sqe), -EMFILE);
+            end_waiting(executor, request_of(entry->sqe.user_data), -EMFILE);
         else
             rename_in(admission, entry, i % 2, kept);
     }
@@ -493,13 +488,13 @@ static bool sift_one(struct executor *executor, const struct io_uring_sqe *sqe)
     enum kind kind = kind_of(sqe, &status);
     if (sqe->opcode == IORING_OP_CLOSE && !(sqe->flags & IOSQE_FIXED_FILE))
         admission_keep_open(executor, sqe->fd);
-    if (kind == NOT_LIMITED || request_of(sqe)->attention & TACET_OP_LIMITED)
+    if (kind == NOT_LIMITED || request_of(sqe->user_data)->attention & TACET_OP_LIMITED)
         return true;
     uint32_t file = NONE;
     if (kind == DATA && admission->orders_writes && is_write(sqe->opcode)) {
         file = file_of(admission, &status);
         if (file == NONE) {
-            end(executor, request_of(sqe), -ENOMEM);
+            end(executor, request_of(sqe->user_data), -ENOMEM);
             return false;
         }
     }
@@ -543,7 +538,7 @@ static void pass_one(struct executor *executor, struct fifo *fifo, enum kind kin
     const struct entry *entry = &admission->entries[index];
     sq->sqes[sq->tail & sq->mask] = entry->sqe;
     sq->tail++;
-    count(admission, request_of(&entry->sqe), kind, HAS_ENTRY | index);
+    count(admission, request_of(entry->sqe.user_data), kind, HAS_ENTRY | index);
     take(admission, fifo, index);
     admission->entries[index].waits = false;
     admission->waiting_count--;
@@ -601,7 +596,7 @@ bool admission_cancel(struct executor *executor, struct tacet_request *request)
 static void cancel_fifo(struct executor *executor, struct fifo *fifo)
 {
     while (fifo->first != NONE)
-        admission_cancel(executor, request_of(&executor->admission->entries[fifo->first].sqe));
+        admission_cancel(executor, request_of(executor->admission->entries[fifo->first].sqe.user_data));
 }
 
 void admission_cancel_all(struct executor *executor)

@@ -229,11 +229,6 @@ static void cancel_ended(struct executor *executor, struct tacet_request *reques
         deliver(executor, request, *kept_result(request));
 }
 
-static struct tacet_request *request_of(uint64_t user_data)
-{
-    return (struct tacet_request *)(uintptr_t)(user_data & ~(uint64_t)TACET_TAG_MASK);
-}
-
 static TACET_COLD void note_lost_wake(struct ring *ring, const struct io_uring_sqe *sqe)
 {
     ring->submitted++;

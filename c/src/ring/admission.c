@@ -330,7 +330,7 @@ static enum kind kind_of(const struct io_uring_sqe *sqe, struct stat *status)
     enum kind kind = (enum kind)kinds[sqe->opcode];
     const unsigned unlimited = IOSQE_IO_LINK | IOSQE_IO_HARDLINK |
                                IOSQE_BUFFER_SELECT; /* the buffers limit the last ones */
-    if ((sqe->user_data & TACET_TAG_MASK) > TACET_TAG_GROUP || sqe->flags & unlimited)
+    if (sqe->flags & unlimited)
         return NOT_LIMITED;
     if (sqe->opcode == IORING_OP_OPENAT2)
         return makes_a_file(sqe) ? WORKER : NOT_LIMITED;
@@ -485,10 +485,13 @@ static bool sift_one(struct executor *executor, const struct io_uring_sqe *sqe)
 {
     struct admission *admission = executor->admission;
     struct stat status;
-    enum kind kind = kind_of(sqe, &status);
     if (sqe->opcode == IORING_OP_CLOSE && !(sqe->flags & IOSQE_FIXED_FILE))
         admission_keep_open(executor, sqe->fd);
-    if (kind == NOT_LIMITED || request_of(sqe->user_data)->attention & TACET_OP_LIMITED)
+    if ((sqe->user_data & TACET_TAG_MASK) > TACET_TAG_GROUP ||
+        request_of(sqe->user_data)->attention & TACET_OP_LIMITED) /* nobody's request, or it has passed already */
+        return true;
+    enum kind kind = kind_of(sqe, &status);
+    if (kind == NOT_LIMITED)
         return true;
     uint32_t file = NONE;
     if (kind == DATA && admission->orders_writes && is_write(sqe->opcode)) {

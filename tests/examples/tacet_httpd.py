@@ -7,6 +7,7 @@ usage: tacet_httpd.py PROGRAM CASE   runs one case; exit status 77 after a line 
 A case is a function below whose name begins with `case_`. It gets a `Site`: a folder, and the program.
 """
 import contextlib
+import fcntl
 import os
 import pathlib
 import re
@@ -376,6 +377,27 @@ def case_a_second_signal_ends_all(site):
     equal(server.errors, "", "errors")
 
 
+def await_taken(process, number):
+    """Until the process has the signal, and could get another of that number."""
+    while True:
+        pending = re.search(r"^ShdPnd:\s*(\w+)", pathlib.Path(f"/proc/{process.pid}/status").read_text(), re.M)
+        if not int(pending[1], 16) >> (number - 1) & 1:
+            return
+
+
+def case_a_third_signal_ends_what_hangs(site):
+    with site.served() as server, server.connect() as client:
+        fcntl.fcntl(server.process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        for _ in range(2):  # the line for the second finds no room, and nobody reads
+            client.sendall(b"GET /" + b"%FF" * 1000 + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+            check(client.recv(1000).startswith(b"HTTP/1.1 414 "), "an answer")
+        for _ in range(2):
+            server.process.send_signal(signal.SIGINT)
+            await_taken(server.process, signal.SIGINT)
+        server.process.send_signal(signal.SIGINT)
+        equal(server.process.wait(timeout=30), -signal.SIGINT, "exit status")
+
+
 def case_wrk(site):
     if not shutil.which("wrk"):
         raise Skip("wrk is not installed")
@@ -399,6 +421,7 @@ def case_usage(site):
     equal(run("--version").returncode, 0, "version")
     for arguments, word in [([], "--listen"), (["--listen", "127.0.0.1:0"], "FOLDER is missing"),
                             (["--listen", "127.0.0.1:0", "a", "b"], "one FOLDER"), (["--nonsense"], "--nonsense"),
+                            (["--quiet=3"], "--quiet=3"), (["-zq"], "no option -z"), (["--threads"], "--threads needs"),
                             (["--listen", "127.0.0.1:0", "--threads", "0", "."], "--threads 0")]:
         done = run(*arguments)
         equal(done.returncode, 2, f"{arguments}")
@@ -408,6 +431,11 @@ def case_usage(site):
         done = run("--listen", address, folder)
         equal(done.returncode, 1, f"{address} {folder}: {done.stderr}")
         check(word in done.stderr, f"{address} {folder}: {done.stderr}")
+    with open("/dev/full", "w") as full:
+        for arguments in [["--help"], ["--version"], ["--listen", "127.0.0.1:0", "."]]:
+            done = subprocess.run([site.program, *arguments], stdout=full, stderr=subprocess.PIPE, encoding="utf-8")
+            equal(done.returncode, 1, f"{arguments} where nothing can be written")
+            check("No space left" in done.stderr, f"{arguments}: {done.stderr}")
 
 
 CASES = {name.removeprefix("case_"): function for name, function in list(globals().items()) if name.startswith("case_")}

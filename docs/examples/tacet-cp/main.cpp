@@ -6,6 +6,7 @@
 //                 copier    what becomes of a directory, a file, a link (target: how it comes to be there whole)
 //                 contents  the bytes of a file
 //                 verifier  the same walk again, comparing
+#include "../usage.hpp"
 #include "copier.hpp"
 #include "job.hpp"
 #include "plan.hpp"
@@ -122,18 +123,12 @@ int run(const options& wanted)
 
 int main(int argc, char** argv)
 {
-    cp::options wanted;
-    try {
-        wanted = cp::parse_options(argc, argv);
-    } catch (const cp::usage_error& why) {
-        fmt::print(stderr, "tacet-cp: {}\nTry 'tacet-cp --help'.\n", why.what());
-        return cp::wrong_usage;
-    }
-    if (wanted.help)
-        fmt::print("{}", cp::help_text);
-    else if (wanted.version)
-        fmt::print("tacet-cp (tacet) {}\n", tacet_version());
-    else
-        return cp::run(wanted);
-    return cp::all_done;
+    auto program = [&]() -> int {
+        const cp::options wanted = cp::parse_options(argc, argv);
+        if (!wanted.help && !wanted.version)
+            return cp::run(wanted);
+        show(wanted.help ? cp::help_text : fmt::format("tacet-cp (tacet) {}\n", tacet_version()));
+        return cp::all_done;
+    };
+    return run_program("tacet-cp", program, cp::errors_met, cp::wrong_usage);
 }

@@ -1,12 +1,8 @@
 #include "options.hpp"
 
-#include <fmt/format.h>
+#include "../usage.hpp"
 
-#include <getopt.h>
 #include <unistd.h>
-
-#include <charconv>
-#include <cstring>
 
 namespace cp {
 
@@ -38,6 +34,8 @@ constexpr unsigned jobs_max = 4096;
 
 enum long_option { verify = 256, verify_only, progress, no_tmpfile };
 
+const char short_options[] = ":j:qhV";
+
 const option long_options[] = {
     {"jobs", required_argument, nullptr, 'j'},
     {"verify", no_argument, nullptr, verify},
@@ -50,21 +48,11 @@ const option long_options[] = {
     {},
 };
 
-unsigned parse_jobs(const char* text)
-{
-    unsigned jobs = 0;
-    const char* const end = text + std::strlen(text);
-    const auto [stopped, error] = std::from_chars(text, end, jobs);
-    if (error != std::errc{} || stopped != end || jobs < 1 || jobs > jobs_max)
-        throw usage_error(fmt::format("-j {}: a number from 1 to {} is needed", text, jobs_max));
-    return jobs;
-}
-
 void apply(options& options, int option, char** argv)
 {
     switch (option) {
     case 'j':
-        options.jobs = parse_jobs(optarg);
+        options.jobs = parse_number("-j", optarg, 1, jobs_max);
         break;
     case verify_only:
         options.copy = false;
@@ -87,10 +75,8 @@ void apply(options& options, int option, char** argv)
     case 'V':
         options.version = true;
         break;
-    case ':':
-        throw usage_error(fmt::format("{} needs a value", argv[optind - 1]));
     default:
-        throw usage_error(fmt::format("there is no option {}", argv[optind - 1]));
+        refuse_option(option, argv, short_options);
     }
 }
 
@@ -115,7 +101,7 @@ options parse_options(int argc, char** argv)
     options.progress = isatty(STDERR_FILENO) == 1;
     opterr = 0;
     int option;
-    while ((option = getopt_long(argc, argv, ":j:qhV", long_options, nullptr)) != -1)
+    while ((option = getopt_long(argc, argv, short_options, long_options, nullptr)) != -1)
         apply(options, option, argv);
     if (options.quiet)
         options.progress = false;

@@ -1,7 +1,6 @@
 // The command line.
 #pragma once
 
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -18,10 +17,6 @@ struct options {
     bool unnamed = true; // make files without a name, and name them when they are whole
     bool help = false;
     bool version = false;
-};
-
-struct usage_error : std::runtime_error {
-    using runtime_error::runtime_error;
 };
 
 extern const char help_text[];

@@ -2,18 +2,16 @@
 //
 // A task a connection, on one executor. What has been received is sent before more is received, so a client that does not
 // read is not read from either. The first signal ends accepting and lets the clients end, the second ends them.
+#include "../stop.hpp"
+#include "../usage.hpp"
+
 #include <tacet/tacet.hpp>
 
 #include <fmt/format.h>
 
-#include <csignal>
-#include <cstdio>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <vector>
-
-#include <getopt.h>
 
 namespace {
 
@@ -29,16 +27,13 @@ ADDRESS:PORT is such as 127.0.0.1:7000, [::1]:7000, or unix:PATH.
   -h, --help                 show this text
   -V, --version              show the version
 
-The first Ctrl-C (SIGINT) or SIGTERM ends accepting and lets the clients end, the second ends them.
+The first Ctrl-C (SIGINT) or SIGTERM ends accepting and lets the clients end, the second ends them, the third ends
+the program at once.
 
 Exit status: 0: stopped by a signal; 1: it could not serve, the message says why; 2: wrong usage.
 )";
 
 enum exit_status { stopped = 0, failed = 1, wrong_usage = 2 };
-
-struct usage_error : std::runtime_error {
-    using runtime_error::runtime_error;
-};
 
 struct options {
     std::string address;
@@ -48,6 +43,7 @@ struct options {
 
 options parse_options(int argc, char** argv)
 {
+    static const char short_options[] = ":hV";
     static const option long_options[] = {
         {"listen", required_argument, nullptr, 'l'},
         {"help", no_argument, nullptr, 'h'},
@@ -57,11 +53,9 @@ options parse_options(int argc, char** argv)
     options parsed;
     opterr = 0;
     int found;
-    while ((found = getopt_long(argc, argv, ":hV", long_options, nullptr)) != -1) {
-        if (found == ':')
-            throw usage_error(fmt::format("{} needs a value", argv[optind - 1]));
-        if (found == '?')
-            throw usage_error(fmt::format("there is no option {}", argv[optind - 1]));
+    while ((found = getopt_long(argc, argv, short_options, long_options, nullptr)) != -1) {
+        if (found == ':' || found == '?')
+            refuse_option(found, argv, short_options);
         if (found == 'l')
             parsed.address = optarg;
         parsed.help |= found == 'h';
@@ -105,23 +99,12 @@ tacet::task<void> accept_all(const tacet::socket& listener, tacet::scope& client
     }
 }
 
-// Until it is cancelled, as there is nobody left to be told.
-tacet::task<void> obey(tacet::signal_set& signals, tacet_task* accepting, tacet::scope& clients)
-{
-    const tacet::result<int> first = co_await tacet::as_result(signals.wait());
-    if (!first)
-        co_return;
-    (void)tacet_task_cancel(accepting);
-    const tacet::result<int> second = co_await tacet::as_result(signals.wait());
-    if (second)
-        clients.cancel();
-}
-
 tacet::task<void> serve(const tacet::socket& listener, tacet::signal_set& signals)
 {
     auto watched = [&](tacet::scope& watch) -> tacet::task<void> {
         auto served = [&](tacet::scope& clients) -> tacet::task<void> {
-            watch.spawn(obey(signals, clients.opener(), clients));
+            auto end_gently = [accepting = clients.opener()] { (void)tacet_task_cancel(accepting); };
+            watch.spawn(obey(signals, end_gently, [&] { clients.cancel(); }));
             co_await accept_all(listener, clients);
             co_await listener.shutdown(SHUT_RDWR); // who comes now is refused, and does not wait
         };
@@ -136,8 +119,7 @@ void run(const options& wanted)
     tacet::signal_set signals{SIGINT, SIGTERM};
     tacet::executor executor;
     const tacet::socket listener = tacet::listen(tacet::address::parse(wanted.address));
-    fmt::print("listening at {}\n", listener.name().text());
-    std::fflush(stdout);
+    show(fmt::format("listening at {}\n", listener.name().text()));
     executor.run(serve(listener, signals));
 }
 
@@ -145,20 +127,15 @@ void run(const options& wanted)
 
 int main(int argc, char** argv)
 {
-    try {
+    auto program = [&]() -> int {
         const options wanted = parse_options(argc, argv);
         if (wanted.help)
-            fmt::print("{}", help_text);
+            show(help_text);
         else if (wanted.version)
-            fmt::print("tacet-echo (tacet) {}\n", tacet_version());
+            show(fmt::format("tacet-echo (tacet) {}\n", tacet_version()));
         else
             run(wanted);
-    } catch (const usage_error& why) {
-        fmt::print(stderr, "tacet-echo: {}\nTry 'tacet-echo --help'.\n", why.what());
-        return wrong_usage;
-    } catch (const std::exception& why) {
-        fmt::print(stderr, "tacet-echo: {}\n", why.what());
-        return failed;
-    }
-    return stopped;
+        return stopped;
+    };
+    return run_program("tacet-echo", program, failed, wrong_usage);
 }

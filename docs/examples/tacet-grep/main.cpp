@@ -8,6 +8,7 @@
 //
 // The channels are small: who is faster waits. One that is closed ends those on both its sides, and so does a signal,
 // which a plain thread waits for.
+#include "../usage.hpp"
 #include "options.hpp"
 #include "reader.hpp"
 #include "report.hpp"
@@ -185,18 +186,12 @@ int run(const options& wanted)
 
 int main(int argc, char** argv)
 {
-    grep::options wanted;
-    try {
-        wanted = grep::parse_options(argc, argv);
-    } catch (const grep::usage_error& why) {
-        fmt::print(stderr, "tacet-grep: {}\nTry 'tacet-grep --help'.\n", why.what());
-        return grep::errors_met;
-    }
-    if (wanted.help)
-        fmt::print("{}", grep::help_text);
-    else if (wanted.version)
-        fmt::print("tacet-grep (tacet) {}\n", tacet_version());
-    else
-        return grep::run(wanted);
-    return grep::found_some;
+    auto program = [&]() -> int {
+        const grep::options wanted = grep::parse_options(argc, argv);
+        if (!wanted.help && !wanted.version)
+            return grep::run(wanted);
+        show(wanted.help ? grep::help_text : fmt::format("tacet-grep (tacet) {}\n", tacet_version()));
+        return grep::found_some;
+    };
+    return run_program("tacet-grep", program, grep::errors_met, grep::errors_met);
 }

@@ -1,12 +1,6 @@
 #include "options.hpp"
 
-#include <fmt/format.h>
-
-#include <getopt.h>
-#include <unistd.h>
-
-#include <charconv>
-#include <cstring>
+#include "../usage.hpp"
 
 namespace grep {
 
@@ -32,27 +26,19 @@ namespace {
 
 constexpr unsigned jobs_max = 256;
 
+const char short_options[] = ":j:nlhV";
+
 const option long_options[] = {
     {"help", no_argument, nullptr, 'h'},
     {"version", no_argument, nullptr, 'V'},
     {},
 };
 
-unsigned parse_jobs(const char* text)
-{
-    unsigned jobs = 0;
-    const char* const end = text + std::strlen(text);
-    const auto [stopped, error] = std::from_chars(text, end, jobs);
-    if (error != std::errc{} || stopped != end || jobs < 1 || jobs > jobs_max)
-        throw usage_error(fmt::format("-j {}: a number from 1 to {} is needed", text, jobs_max));
-    return jobs;
-}
-
 void apply(options& options, int option, char** argv)
 {
     switch (option) {
     case 'j':
-        options.jobs = parse_jobs(optarg);
+        options.jobs = parse_number("-j", optarg, 1, jobs_max);
         break;
     case 'n':
         options.numbered = true;
@@ -66,10 +52,8 @@ void apply(options& options, int option, char** argv)
     case 'V':
         options.version = true;
         break;
-    case ':':
-        throw usage_error(fmt::format("{} needs a value", argv[optind - 1]));
     default:
-        throw usage_error(fmt::format("there is no option {}", argv[optind - 1]));
+        refuse_option(option, argv, short_options);
     }
 }
 
@@ -91,7 +75,7 @@ options parse_options(int argc, char** argv)
     options options;
     opterr = 0;
     int option;
-    while ((option = getopt_long(argc, argv, ":j:nlhV", long_options, nullptr)) != -1)
+    while ((option = getopt_long(argc, argv, short_options, long_options, nullptr)) != -1)
         apply(options, option, argv);
     if (!options.help && !options.version)
         take_operands(options, {argv + optind, argv + argc});

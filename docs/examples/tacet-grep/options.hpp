@@ -1,7 +1,6 @@
 // The command line.
 #pragma once
 
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -15,10 +14,6 @@ struct options {
     bool names_only = false;
     bool help = false;
     bool version = false;
-};
-
-struct usage_error : std::runtime_error {
-    using runtime_error::runtime_error;
 };
 
 extern const char help_text[];

@@ -3,6 +3,8 @@
 //     main thread     waits for signals, and tells the others
 //     threads         each an executor: accepts, a task a connection          server.cpp, connection.cpp
 //                     request.cpp ─> content.cpp (the file) ─> answer.cpp (head and range) ─> out
+#include "../stop.hpp"
+#include "../usage.hpp"
 #include "options.hpp"
 #include "request.hpp"
 #include "server.hpp"
@@ -102,20 +104,11 @@ private:
     std::vector<std::thread> threads_;
 };
 
-tacet::task<void> obey(tacet::signal_set& signals, stop_state& stop)
-{
-    for (tacet::event* told : {&stop.gently, &stop.at_once}) {
-        const tacet::result<int> signal = co_await tacet::as_result(signals.wait());
-        if (!signal)
-            co_return;
-        told->set();
-    }
-}
-
 tacet::task<void> wait_for_end(tacet::signal_set& signals, stop_state& stop, tacet::event& ended)
 {
     auto body = [&](tacet::scope& scope) -> tacet::task<void> {
-        scope.spawn(obey(signals, stop));
+        scope.spawn(obey(
+            signals, [&] { stop.gently.set(); }, [&] { stop.at_once.set(); }));
         co_await ended.wait();
         scope.cancel();
     };
@@ -133,8 +126,9 @@ void run(const options& wanted)
     stop_state stop;
     servers serving(wanted.threads, stop);
     serving.start(wanted, root, listener);
-    fmt::print("serving {} at http://{}/\n", wanted.folder, listener.name().text());
-    std::fflush(stdout);
+    const tacet::address name = listener.name();
+    const std::string place = name.family() == AF_UNIX ? name.text() : "http://" + name.text() + '/';
+    show(fmt::format("serving {} at {}\n", wanted.folder, place));
     executor.run(wait_for_end(signals, stop, serving.ended()));
     if (const std::exception_ptr failure = serving.failure())
         std::rethrow_exception(failure);
@@ -145,23 +139,15 @@ void run(const options& wanted)
 
 int main(int argc, char** argv)
 {
-    httpd::options wanted;
-    try {
-        wanted = httpd::parse_options(argc, argv);
-    } catch (const httpd::usage_error& why) {
-        fmt::print(stderr, "tacet-httpd: {}\nTry 'tacet-httpd --help'.\n", why.what());
-        return httpd::wrong_usage;
-    }
-    try {
+    auto program = [&]() -> int {
+        const httpd::options wanted = httpd::parse_options(argc, argv);
         if (wanted.help)
-            fmt::print("{}", httpd::help_text);
+            show(httpd::help_text);
         else if (wanted.version)
-            fmt::print("tacet-httpd (tacet) {}\n", tacet_version());
+            show(fmt::format("tacet-httpd (tacet) {}\n", tacet_version()));
         else
             httpd::run(wanted);
-    } catch (const std::exception& why) {
-        fmt::print(stderr, "tacet-httpd: {}\n", why.what());
-        return httpd::failed;
-    }
-    return httpd::stopped;
+        return httpd::stopped;
+    };
+    return run_program("tacet-httpd", program, httpd::failed, httpd::wrong_usage);
 }

@@ -1,12 +1,6 @@
 #include "options.hpp"
 
-#include <fmt/format.h>
-
-#include <getopt.h>
-#include <unistd.h>
-
-#include <charconv>
-#include <cstring>
+#include "../usage.hpp"
 
 namespace httpd {
 
@@ -26,7 +20,8 @@ as long as they stay in it.
   -h, --help             show this text
   -V, --version          show the version
 
-The first Ctrl-C (SIGINT) or SIGTERM ends what is idle and lets the answers that are under way end, the second ends those too.
+The first Ctrl-C (SIGINT) or SIGTERM ends what is idle and lets the answers that are under way end, the second ends those
+too, the third ends the program at once.
 
 Exit status: 0: stopped by a signal; 1: it could not serve, the message says why; 2: wrong usage.
 )";
@@ -36,6 +31,8 @@ namespace {
 constexpr unsigned threads_max = 256, connections_max = 1'000'000, seconds_max = 86'400;
 
 enum long_only { listen_at = 256, threads, connections, head_limit, idle_limit, send_limit };
+
+const char short_options[] = ":qhV";
 
 const option long_options[] = {
     {"listen", required_argument, nullptr, listen_at},
@@ -50,14 +47,9 @@ const option long_options[] = {
     {},
 };
 
-unsigned number(const char* name, const char* text, unsigned most)
+std::chrono::seconds seconds(const char* name)
 {
-    unsigned value = 0;
-    const char* const end = text + std::strlen(text);
-    const auto [stopped, error] = std::from_chars(text, end, value);
-    if (error != std::errc{} || stopped != end || value < 1 || value > most)
-        throw usage_error(fmt::format("{} {}: a number from 1 to {} is needed", name, text, most));
-    return value;
+    return std::chrono::seconds(parse_number(name, optarg, 1, seconds_max));
 }
 
 void apply(options& options, int option, char** argv)
@@ -67,19 +59,19 @@ void apply(options& options, int option, char** argv)
         options.address = optarg;
         break;
     case threads:
-        options.threads = number("--threads", optarg, threads_max);
+        options.threads = parse_number("--threads", optarg, 1, threads_max);
         break;
     case connections:
-        options.connections_max = number("--connections", optarg, connections_max);
+        options.connections_max = parse_number("--connections", optarg, 1, connections_max);
         break;
     case head_limit:
-        options.head_limit = std::chrono::seconds(number("--head-limit", optarg, seconds_max));
+        options.head_limit = seconds("--head-limit");
         break;
     case idle_limit:
-        options.idle_limit = std::chrono::seconds(number("--idle-limit", optarg, seconds_max));
+        options.idle_limit = seconds("--idle-limit");
         break;
     case send_limit:
-        options.send_limit = std::chrono::seconds(number("--send-limit", optarg, seconds_max));
+        options.send_limit = seconds("--send-limit");
         break;
     case 'q':
         options.quiet = true;
@@ -90,10 +82,8 @@ void apply(options& options, int option, char** argv)
     case 'V':
         options.version = true;
         break;
-    case ':':
-        throw usage_error(fmt::format("{} needs a value", argv[optind - 1]));
     default:
-        throw usage_error(fmt::format("there is no option {}", argv[optind - 1]));
+        refuse_option(option, argv, short_options);
     }
 }
 
@@ -104,7 +94,7 @@ options parse_options(int argc, char** argv)
     options options;
     opterr = 0;
     int option;
-    while ((option = getopt_long(argc, argv, ":qhV", long_options, nullptr)) != -1)
+    while ((option = getopt_long(argc, argv, short_options, long_options, nullptr)) != -1)
         apply(options, option, argv);
     if (options.help || options.version)
         return options;

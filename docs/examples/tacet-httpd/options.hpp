@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <stdexcept>
 #include <string>
 
 namespace httpd {
@@ -18,10 +17,6 @@ struct options {
     bool quiet = false;
     bool help = false;
     bool version = false;
-};
-
-struct usage_error : std::runtime_error {
-    using runtime_error::runtime_error;
 };
 
 extern const char help_text[];

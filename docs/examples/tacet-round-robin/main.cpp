@@ -3,6 +3,7 @@
 // Each context searches its share of the boards, by a plain recursion that gives up the processor from its depth for each
 // board that it finds. A dispatcher a thread resumes its contexts in turn, and checks and counts what they found. No search
 // had to be turned inside out for that: where it stands is on its stack, or, for `copying`, in its save buffer.
+#include "../usage.hpp"
 #include "options.hpp"
 #include "search.hpp"
 
@@ -118,17 +119,13 @@ int run(const options& wanted)
 
 int main(int argc, char** argv)
 {
-    try {
+    constexpr int wrong_usage = 2;
+    auto program = [&]() -> int {
         const options wanted = parse_options(argc, argv);
         if (!wanted.help)
             return run(wanted);
-        fmt::print("{}", help_text);
+        show(help_text);
         return EXIT_SUCCESS;
-    } catch (const usage_error& why) {
-        fmt::print(stderr, "tacet-round-robin: {}\nTry 'tacet-round-robin --help'.\n", why.what());
-        return 2;
-    } catch (const std::exception& why) {
-        fmt::print(stderr, "tacet-round-robin: {}\n", why.what());
-        return EXIT_FAILURE;
-    }
+    };
+    return run_program("tacet-round-robin", program, EXIT_FAILURE, wrong_usage);
 }

@@ -1,10 +1,9 @@
 #include "options.hpp"
 
+#include "../usage.hpp"
+
 #include <fmt/format.h>
 
-#include <getopt.h>
-
-#include <charconv>
 #include <string_view>
 
 const char help_text[] = R"(usage: tacet-round-robin [option]...
@@ -23,6 +22,8 @@ Exit status: 0: the number is right; 1: it is not, or something failed, the mess
 )";
 
 namespace {
+
+const char short_options[] = ":s:t:c:q:ph";
 
 const option long_options[] = {
     {"switcher", required_argument, nullptr, 's'},
@@ -46,15 +47,6 @@ switcher_kind parse_kind(std::string_view name)
     throw usage_error(fmt::format("--switcher {}: there are setjmp, asm and copying", name));
 }
 
-unsigned parse_number(const char* option, std::string_view text, unsigned least, unsigned most)
-{
-    unsigned number = 0;
-    const auto [stopped, error] = std::from_chars(text.begin(), text.end(), number);
-    if (error != std::errc{} || stopped != text.end() || number < least || number > most)
-        throw usage_error(fmt::format("{} {}: a number from {} to {} is needed", option, text, least, most));
-    return number;
-}
-
 void apply(options& options, int option, char** argv)
 {
     switch (option) {
@@ -76,10 +68,8 @@ void apply(options& options, int option, char** argv)
     case 'h':
         options.help = true;
         break;
-    case ':':
-        throw usage_error(fmt::format("{} needs a value", argv[optind - 1]));
     default:
-        throw usage_error(fmt::format("there is no option {}", argv[optind - 1]));
+        refuse_option(option, argv, short_options);
     }
 }
 
@@ -90,7 +80,7 @@ options parse_options(int argc, char** argv)
     options options;
     opterr = 0;
     int option;
-    while ((option = getopt_long(argc, argv, ":s:t:c:q:ph", long_options, nullptr)) != -1)
+    while ((option = getopt_long(argc, argv, short_options, long_options, nullptr)) != -1)
         apply(options, option, argv);
     if (optind < argc)
         throw usage_error(fmt::format("{} is no option", argv[optind]));

@@ -4,12 +4,6 @@
 
 #include <tacet/switcher.h>
 
-#include <stdexcept>
-
-struct usage_error : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
-
 struct switcher_kind {
     const char* name;
     const tacet_switcher_ops* ops;

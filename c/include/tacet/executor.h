@@ -44,6 +44,10 @@ struct tacet_executor_options {
     /* Writes to a regular file, by whichever descriptor, are done in the order of their start: each begins when the one before
      * it has ended. Not those through registered descriptors, nor chains. */
     bool ordered_writes;
+
+    unsigned
+        descriptors_max; /* registered ones, see descriptor.h; at most TACET_DESCRIPTORS_MAX, and what RLIMIT_NOFILE says; 0: 1024 */
+
     char *message; /* where create explains a failure, may be NULL */
     size_t message_bytes;
 

@@ -7,6 +7,7 @@
 #include <tacet/buffer.h>
 #include <tacet/buffer_ring.h>
 #include <tacet/context.h>
+#include <tacet/descriptor.h>
 #include <tacet/dispatcher.h>
 #include <tacet/executor.h>
 #include <tacet/file.h>

@@ -9,6 +9,7 @@
 #include "op/op.h"
 #include "ring/admission.h"
 #include "ring/completion.h"
+#include "ring/descriptors.h"
 #include "ring/message.h"
 #include "switcher/thread.h"
 #include "task/c_task.h"
@@ -74,10 +75,12 @@ static void init_shared(struct tacet_executor *shared, const struct tacet_execut
 static tacet_result check_options(const struct tacet_executor_options *options)
 {
     if (options->ring_entries <= ENTRIES_MAX && options->cq_entries <= 2 * ENTRIES_MAX &&
-        options->timers_reserved <= ENTRIES_MAX * 16)
+        options->timers_reserved <= ENTRIES_MAX * 16 && options->descriptors_max <= TACET_DESCRIPTORS_MAX)
         return 0;
-    message_set(options, "executor options: at most %u ring entries, %u completions and %u reserved timers",
-                ENTRIES_MAX, 2 * ENTRIES_MAX, ENTRIES_MAX * 16);
+    message_set(options,
+                "executor options: at most %u ring entries, %u completions, %u reserved timers and %u registered "
+                "descriptors",
+                ENTRIES_MAX, 2 * ENTRIES_MAX, ENTRIES_MAX * 16, TACET_DESCRIPTORS_MAX);
     return -EINVAL;
 }
 
@@ -105,6 +108,7 @@ static tacet_result open_executor(struct executor *executor, const struct tacet_
     snprintf(executor->config, sizeof executor->config, "tacet %s %s accounting=%s", TACET_VERSION,
              executor->ring.description, options->accounting ? "on" : "off");
     executor->owner = &executor_thread_identity;
+    executor->descriptor_count = options->descriptors_max;
     executor->keeps_accounts = options->accounting;
     thread_enter();
     executor->errno_location = thread_state.errno_location;
@@ -271,6 +275,7 @@ tacet_result tacet_executor_destroy(struct tacet_executor *shared)
     shared->sq.limit = shared->sq.tail;
     executor->ring.sq_users = 0;
     come_to_rest(executor);
+    descriptors_finish(executor);
     executor_await_wakers(executor);
     buffer_ring_orphan_all(executor);
     buffers_orphan(executor);

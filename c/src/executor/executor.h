@@ -44,6 +44,7 @@ struct executor {
     struct tacet_task *signals;      /* taken from the signalled ones and still to be delivered */
     struct ring ring;
     struct admission *admission; /* or NULL: every operation goes to the ring as it comes */
+    unsigned descriptor_count;   /* of the table of registered ones, or what the options say */
     struct timers timers;
     struct at_once at_once;
     bool running;    /* inside run */

@@ -3,6 +3,7 @@
 
 #include "executor/executor.h"
 #include "ring/admission.h"
+#include "ring/descriptors.h"
 #include "switcher/switcher.h"
 #include "task/c_task.h"
 
@@ -39,14 +40,14 @@ static void learn(struct at_once_slot *slot, bool hit)
 
 typedef ssize_t transfer(int fd, const struct iovec *vectors, int count, off_t offset, int flags);
 
-/* Whatever goes wrong is said by the ring. */
+/* Whatever goes wrong is said by the ring, which alone knows registered descriptors. */
 static tacet_result try_at_once(struct tacet_task *task, transfer *transfer, int fd, const struct iovec *vector,
                                 uint64_t offset)
 {
     struct executor *executor = executor_of(tacet_task_executor(task));
     struct at_once_slot *slot = &executor->at_once.slots[(unsigned)fd % AT_ONCE_SLOTS];
     if (task->attention & (TACET_TASK_CANCEL_PENDING | TACET_TASK_TIMED_OUT) || !tacet_length_fits(vector->iov_len) ||
-        ++task->at_once % IN_A_ROW_MAX == 0 || !is_worth_trying(slot))
+        tacet_descriptor_is_registered(fd) || ++task->at_once % IN_A_ROW_MAX == 0 || !is_worth_trying(slot))
         return TACET_PENDING;
     executor->at_once.tried++;
     ssize_t bytes = transfer(fd, vector, 1, (off_t)offset, RWF_NOWAIT);

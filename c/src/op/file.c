@@ -1,6 +1,7 @@
 /* File operations: the starts that are not inlined, the suspending forms, and the plain calls. One line each, or two. */
 #include "op/at_once.h"
 #include "op/op.h"
+#include "ring/descriptors.h"
 #include "task/c_task.h"
 
 #include <tacet/file.h>
@@ -26,11 +27,13 @@ void tacet_file_close_detached(struct tacet_executor *executor, struct tacet_fil
         return;
     struct io_uring_sqe *sqe;
     if (!tacet_executor_lives_here(executor) || tacet_op_begin(executor, IORING_OP_CLOSE, &sqe) < 0) {
-        close(fd);
+        (void)descriptor_close(fd);
         return;
     }
     tacet_prepare_close(sqe, fd);
     sqe->user_data = (uint64_t)fd * (TACET_TAG_MASK + 1) | TACET_TAG_DETACHED;
+    if (tacet_descriptor_is_registered(fd))
+        tacet_sqe_use_registered(executor, sqe);
     executor->sq.tail++;
 }
 

@@ -10,6 +10,7 @@
 #include "executor/timers.h"
 #include "ring/admission.h"
 #include "ring/completion.h"
+#include "ring/descriptors.h"
 #include "task/c_task.h"
 #include "task/deadline.h"
 
@@ -140,7 +141,7 @@ void op_discard(struct tacet_op *op)
         buffer_ring_discard(executor_of(tacet_task_executor(op->owner.task)), &op->request);
     if (!opcode_opens(op->request.opcode) || op->result < 0)
         return;
-    close((int)op->result);
+    (void)descriptor_close((int)op->result);
     op->result = -ECANCELED;
 }
 

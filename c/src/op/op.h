@@ -29,7 +29,8 @@ struct executor *executor_of_op(const struct tacet_op *op);
 /* Whether the result of an operation is a descriptor. */
 static inline bool opcode_opens(unsigned opcode)
 {
-    return opcode == IORING_OP_OPENAT2 || opcode == IORING_OP_ACCEPT || opcode == IORING_OP_SOCKET;
+    return opcode == IORING_OP_OPENAT2 || opcode == IORING_OP_ACCEPT || opcode == IORING_OP_SOCKET ||
+           opcode == TACET_OPCODE_OPEN_REGISTERED;
 }
 
 /* Whether it is one of the zero-copy ones. */

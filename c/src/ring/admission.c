@@ -328,15 +328,15 @@ static bool is_write(unsigned opcode)
 static enum kind kind_of(const struct io_uring_sqe *sqe, struct stat *status)
 {
     enum kind kind = (enum kind)kinds[sqe->opcode];
-    const unsigned unlimited = IOSQE_IO_LINK | IOSQE_IO_HARDLINK |
-                               IOSQE_BUFFER_SELECT; /* the buffers limit the last ones */
+    const unsigned unlimited = IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_BUFFER_SELECT | /* the buffers limit these */
+                               IOSQE_FIXED_FILE; /* which file it is cannot be asked */
     if (sqe->flags & unlimited)
         return NOT_LIMITED;
     if (sqe->opcode == IORING_OP_OPENAT2)
         return makes_a_file(sqe) ? WORKER : NOT_LIMITED;
     if (kind != DATA)
         return kind;
-    bool is_regular = !(sqe->flags & IOSQE_FIXED_FILE) && fstat(sqe->fd, status) == 0 && S_ISREG(status->st_mode);
+    bool is_regular = fstat(sqe->fd, status) == 0 && S_ISREG(status->st_mode);
     return is_regular ? DATA : NOT_LIMITED;
 }
 
@@ -485,7 +485,7 @@ static bool sift_one(struct executor *executor, const struct io_uring_sqe *sqe)
 {
     struct admission *admission = executor->admission;
     struct stat status;
-    if (sqe->opcode == IORING_OP_CLOSE && !(sqe->flags & IOSQE_FIXED_FILE))
+    if (sqe->opcode == IORING_OP_CLOSE && sqe->file_index == 0)
         admission_keep_open(executor, sqe->fd);
     if ((sqe->user_data & TACET_TAG_MASK) > TACET_TAG_GROUP ||
         request_of(sqe->user_data)->attention & TACET_OP_LIMITED) /* nobody's request, or it has passed already */

@@ -8,6 +8,7 @@
 #include "op/multishot.h"
 #include "op/op.h"
 #include "ring/admission.h"
+#include "ring/descriptors.h"
 #include "task/c_task.h"
 #include "task/deadline.h"
 
@@ -67,24 +68,14 @@ static void note_completed(struct tacet_request *request)
     }
 }
 
-static int32_t close_now(int fd)
-{
-    return close(fd) < 0 ? -errno : 0;
-}
-
-/*
- * While the executor is being destroyed, tasks take no descriptors any more, and the cancelling of everything may hit a
- * close that a kernel thread has not begun.
- */
+/* While the executor is being destroyed, tasks take no descriptors any more. */
 static tacet_result keep_descriptor(const struct tacet_request *request, tacet_result result)
 {
-    if (request->opcode == IORING_OP_CLOSE)
-        return result == -ECANCELED ? close_now(request->closes) : result;
-    if (request->tag == TACET_TAG_CALLBACK || result < 0)
+    if (request->tag == TACET_TAG_CALLBACK || result < 0 || request->opcode == IORING_OP_CLOSE)
         return result;
     if (request->opcode == IORING_OP_RECVMSG) /* what a task awaits is found when the task is abandoned */
         return result;
-    close_now((int)result);
+    (void)descriptor_close((int)result);
     return -ECANCELED;
 }
 
@@ -170,11 +161,31 @@ static tacet_result without_restarts(tacet_result result)
     return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK ? -EINTR : result;
 }
 
+/* A close that the kernel has not got, or a kernel thread not begun when everything was cancelled, is done here. */
+static tacet_result end_close(struct executor *executor, int fd, tacet_result result)
+{
+    if (result == -ECANCELED)
+        return descriptor_close(fd);
+    if (result == 0)
+        descriptors_note_closed(executor, fd);
+    return result;
+}
+
+static tacet_result deliver_descriptor(struct executor *executor, const struct tacet_request *request,
+                                       tacet_result result)
+{
+    if (request->opcode == TACET_OPCODE_OPEN_REGISTERED && result >= 0)
+        result = descriptors_name(executor, (uint32_t)result);
+    if (request->opcode == IORING_OP_CLOSE)
+        return end_close(executor, request->closes, result);
+    return executor->closing ? keep_descriptor(request, result) : result;
+}
+
 /* Something else than a result is at stake: a descriptor, or a buffer. */
 static tacet_result deliver_thing(struct executor *executor, struct tacet_request *request, tacet_result result)
 {
     if (!tacet_opcode_uses_buffer(request->opcode))
-        return executor->closing ? keep_descriptor(request, result) : result;
+        return deliver_descriptor(executor, request, result);
     request->attention &= (uint8_t)~TACET_OP_BUFFER;
     buffers_note_end(executor, request);
     return result;
@@ -268,8 +279,8 @@ static TACET_NOINLINE void dispatch(struct executor *executor, uint64_t user_dat
         multishot_completed(executor, request_of(user_data), result, flags);
     else if (tag == TACET_TAG_CANCEL)
         cancel_ended(executor, request_of(user_data));
-    else if (tag == TACET_TAG_DETACHED && result == -ECANCELED)
-        close_now((int)(user_data / (TACET_TAG_MASK + 1)));
+    else if (tag == TACET_TAG_DETACHED)
+        (void)end_close(executor, (int)(user_data / (TACET_TAG_MASK + 1)), result);
 }
 
 static void dispatch_cqe(struct executor *executor, const struct io_uring_cqe *cqe)
@@ -353,7 +364,7 @@ void completion_fail_queued(struct executor *executor, tacet_result result)
             continue;
         }
         bool closes = sqe->opcode == IORING_OP_CLOSE;
-        dispatch(executor, sqe->user_data, closes ? close_now(sqe->fd) : (int32_t)result, 0);
+        dispatch(executor, sqe->user_data, closes ? -ECANCELED : (int32_t)result, 0);
     }
     ring_taken(&executor->ring, 0);
     if (executor->admission != NULL)

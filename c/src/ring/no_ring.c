@@ -67,6 +67,14 @@ static tacet_result register_buffers(struct ring *ring, const struct iovec *buff
     return -ENOTSUP;
 }
 
+static tacet_result add_files(struct ring *ring, unsigned count, bool *finds_places)
+{
+    (void)ring;
+    (void)count;
+    (void)finds_places;
+    return -ENOTSUP;
+}
+
 const struct ring_ops no_ring_ops = {
     .name = "none",
     .init = init,
@@ -76,5 +84,6 @@ const struct ring_ops no_ring_ops = {
     .wake = wake,
     .add_buffers = add_buffers,
     .register_buffers = register_buffers,
+    .add_files = add_files,
     .now = clock_ns,
 };

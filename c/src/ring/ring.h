@@ -49,6 +49,12 @@ struct ring_ops {
     tacet_result (*register_buffers)(struct ring *ring, const struct iovec *buffers, unsigned count);
     void (*unregister_buffers)(struct ring *ring);
 
+    /* A table of files, empty; whether the kernel can find places in its upper half. One of them: fd is put into its place; -1:
+     * what is there is closed. The end of it, which closes all. */
+    tacet_result (*add_files)(struct ring *ring, unsigned count, bool *finds_places);
+    tacet_result (*update_file)(struct ring *ring, uint32_t place, int fd);
+    void (*remove_files)(struct ring *ring);
+
     uint64_t (*now)(void);
 };
 

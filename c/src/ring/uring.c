@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -361,6 +362,33 @@ static void unregister_buffers(struct ring *ring)
     io_uring_unregister_buffers(&ring->uring);
 }
 
+/* Kernels before 5.19 know no empty table but one of places that are said to be empty. */
+static tacet_result add_files(struct ring *ring, unsigned count, bool *finds_places)
+{
+    int *nothing = malloc(count * sizeof *nothing);
+    if (nothing == NULL)
+        return -ENOMEM;
+    for (unsigned i = 0; i < count; i++)
+        nothing[i] = -1;
+    int r = io_uring_register_files(&ring->uring, nothing, count);
+    free(nothing);
+    if (r < 0)
+        return r;
+    *finds_places = io_uring_register_file_alloc_range(&ring->uring, count / 2, count - count / 2) == 0;
+    return 0;
+}
+
+static tacet_result update_file(struct ring *ring, uint32_t place, int fd)
+{
+    int r = io_uring_register_files_update(&ring->uring, place, &fd, 1);
+    return r < 0 ? r : 0;
+}
+
+static void remove_files(struct ring *ring)
+{
+    io_uring_unregister_files(&ring->uring);
+}
+
 const struct ring_ops uring_ops = {
     .name = "io_uring",
     .init = init,
@@ -373,5 +401,8 @@ const struct ring_ops uring_ops = {
     .remove_buffers = remove_buffers,
     .register_buffers = register_buffers,
     .unregister_buffers = unregister_buffers,
+    .add_files = add_files,
+    .update_file = update_file,
+    .remove_files = remove_files,
     .now = clock_ns,
 };

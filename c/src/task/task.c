@@ -4,6 +4,7 @@
 #include "executor/signals.h"
 #include "op/bounce.h"
 #include "op/op.h"
+#include "ring/descriptors.h"
 #include "switcher/switcher.h"
 #include "task/c_task.h"
 #include "task/deadline.h"
@@ -15,7 +16,6 @@
 
 #include <linux/ioprio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 _Static_assert(sizeof(struct tacet_task) == 120, "a million of suspended tasks");
 _Static_assert(offsetof(struct tacet_task, wait_node) == 64, "a resumption touches one cache line");
@@ -439,7 +439,7 @@ static void discard_awaited(struct tacet_task *task)
     const struct tacet_request *request = &task->request;
     if (request->attention & TACET_OP_DESCRIPTOR && request->state == TACET_OP_IDLE) {
         if (opcode_opens(request->opcode))
-            close(request->closes);
+            (void)descriptor_close(request->closes);
         else if (request->opcode == IORING_OP_RECVMSG)
             tacet_message_discard(task->message);
     }

@@ -34,6 +34,8 @@ struct executor_options {
     // What the kernel has at a time; others wait, by I/O priority; 0: no limit. See tacet/executor.h.
     unsigned ops_max = 0, data_ops_max = 0, worker_ops_max = 0;
     bool ordered_writes = false; // writes reach a regular file in the order of their start
+
+    unsigned descriptors_max = 0; // registered ones: see tacet/descriptor.h; 0: 1024
 };
 
 namespace detail {
@@ -52,6 +54,7 @@ inline tacet_executor_options core_options(const executor_options& options, char
         .data_ops_max = options.data_ops_max,
         .worker_ops_max = options.worker_ops_max,
         .ordered_writes = options.ordered_writes,
+        .descriptors_max = options.descriptors_max,
         .message = message,
         .message_bytes = bytes,
         .report = nullptr,

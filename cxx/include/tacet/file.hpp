@@ -6,8 +6,8 @@
 #ifndef TACET_FILE_HPP
 #define TACET_FILE_HPP
 
+#include <tacet/descriptor.h>
 #include <tacet/executor.hpp>
-#include <tacet/file.h>
 #include <tacet/op.hpp>
 
 #include <algorithm>
@@ -65,6 +65,8 @@ namespace detail {
 // The name of an open file, by asking the kernel: only an error pays for it.
 inline std::string descriptor_name(int fd)
 {
+    if (tacet_descriptor_is_registered(fd))
+        return "registered descriptor";
     const std::string link = "/proc/self/fd/" + std::to_string(fd);
     std::string name(4096, '\0');
     const ssize_t length = ::readlink(link.c_str(), name.data(), name.size());
@@ -795,9 +797,11 @@ template <class Container>
 task<Container> file::read_all(std::uint64_t offset) const
 {
     static_assert(sizeof(typename Container::value_type) == 1);
-    const struct statx status = co_await stat(STATX_SIZE);
+    struct statx status = {};
+    if (!tacet_descriptor_is_registered(fd()))
+        status = co_await stat(STATX_SIZE);
     const std::uint64_t begin = offset != own_position ? offset : 0;
-    // A byte more than there should be, so that one read finds the end. Files of /proc say they are empty.
+    // A byte more than there should be, so that one read finds the end. Files of /proc say they are empty, registered ones nothing.
     const std::uint64_t expected = status.stx_size > begin ? status.stx_size - begin + 1 : 4096;
     Container all;
     all.resize(static_cast<std::size_t>(std::min<std::uint64_t>(expected, detail::portion_max)));

@@ -15,6 +15,7 @@
 #include <tacet/channel.hpp>
 #include <tacet/copy.hpp>
 #include <tacet/deadline.hpp>
+#include <tacet/descriptor.hpp>
 #include <tacet/directory.hpp>
 #include <tacet/durable.hpp>
 #include <tacet/error.hpp>

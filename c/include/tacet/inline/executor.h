@@ -25,6 +25,7 @@ extern "C" {
 
 struct io_uring_sqe;
 struct tacet_buffer;
+struct tacet_descriptors;
 
 struct tacet_submission_queue {
     struct io_uring_sqe *sqes;
@@ -47,7 +48,8 @@ struct tacet_executor {
     bool has_registered_buffers;  /* the kernel knows those of its pool */
     struct tacet_list_node tasks; /* all attached ones */
     struct tacet_buffer *buffers; /* of its pool, by number; NULL: it has none */
-    void *layer;                  /* a layer above may keep here what its tasks have in common */
+    struct tacet_descriptors *descriptors; /* registered ones; NULL: it has none */
+    void *layer;                           /* a layer above may keep here what its tasks have in common */
 };
 
 /* Of a task that was attached once; it may be gone if the task has exited. Follows no pointer: a forked child may ask. */

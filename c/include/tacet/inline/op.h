@@ -43,8 +43,12 @@ enum tacet_tag {
     TACET_TAG_MASK = 7,
 };
 
-/* Of no operation: the timer of a deadline. */
+/* Of no operation: the timer of a deadline. And of an OPENAT2 whose result is a place in the executor's table. */
 #define TACET_OPCODE_DEADLINE 255
+#define TACET_OPCODE_OPEN_REGISTERED 254
+
+/* From here on descriptors are registered ones: see tacet/descriptor.h. */
+#define TACET_DESCRIPTOR_REGISTERED (1 << 30)
 
 struct tacet_op_ticks {
     uint64_t initiated, completed, reaped;
@@ -111,6 +115,11 @@ static inline void tacet_task_note_taken(struct tacet_task *task)
 {
     task->request.attention = 0;
 }
+
+/* The SQE, which names a registered descriptor, is told where the kernel finds it; -1 if that is not the executor's. */
+TACET_EXPORT TACET_COLD void tacet_sqe_use_registered(struct tacet_executor *executor, struct io_uring_sqe *sqe);
+TACET_EXPORT TACET_COLD void tacet_sqe_splice_from_registered(struct tacet_executor *executor,
+                                                              struct io_uring_sqe *sqe);
 
 /* 0, or -EFAULT: op, or what its request points to, lies on the stack of a task that runs and whose stack moves. */
 TACET_EXPORT TACET_COLD tacet_result tacet_op_check_stack(const struct tacet_executor *executor,
@@ -194,6 +203,12 @@ static inline void tacet_request_commit(struct tacet_executor *executor, struct 
     request->attention = tacet_opcode_attention(opcode);
     if (opcode == IORING_OP_CLOSE)
         request->closes = sqe->fd;
+    if (opcode == IORING_OP_OPENAT2 && sqe->file_index != 0)
+        request->opcode = TACET_OPCODE_OPEN_REGISTERED;
+    if ((opcode == IORING_OP_SPLICE || opcode == IORING_OP_TEE) && sqe->splice_fd_in >= TACET_DESCRIPTOR_REGISTERED)
+        tacet_sqe_splice_from_registered(executor, sqe);
+    if (TACET_UNLIKELY(sqe->fd >= TACET_DESCRIPTOR_REGISTERED))
+        tacet_sqe_use_registered(executor, sqe);
     if (tacet_opcode_uses_buffer(opcode))
         tacet_request_takes_buffer(executor, request, tag, sqe);
 }

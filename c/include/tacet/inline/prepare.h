@@ -107,6 +107,15 @@ static inline tacet_result tacet_prepare_open(struct io_uring_sqe *sqe, int dir,
     return 0;
 }
 
+/* The executor opens registered ones: tacet_executor_opens_registered(). The kernel refuses O_CLOEXEC. */
+static inline tacet_result tacet_prepare_open_registered(struct io_uring_sqe *sqe, int dir, const char *path,
+                                                         const struct open_how *how)
+{
+    tacet_result r = tacet_prepare_open(sqe, dir, path, how);
+    sqe->file_index = IORING_FILE_INDEX_ALLOC;
+    return r;
+}
+
 static inline tacet_result tacet_prepare_close(struct io_uring_sqe *sqe, int fd)
 {
     io_uring_prep_close(sqe, fd);

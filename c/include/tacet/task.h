@@ -103,6 +103,21 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_set_deadline(struct tacet_t
 TACET_EXPORT uint64_t tacet_task_deadline(const struct tacet_task *task);
 
 /*
+ * For what is to be done to its end though the task is cancelled, or late: a rollback, an unlink, a goodbye. Between the two,
+ * called by the running task with the same struct, no cancel ends a wait, be it one that has not been delivered yet, and the task
+ * has no deadline but one that it sets there; both are in force again after. Shields nest. What waits for ever in one can be ended
+ * by nobody: set a deadline. An exit inside ends it.
+ * 0; -EINVAL: NULL, or not the running task; -EPERM: another thread's. The second does not fail; where there is no memory for its
+ * timer, the deadline has passed.
+ */
+struct tacet_shield {
+    uint64_t deadline_ns; /* that was put aside */
+    bool is_inner;        /* one is around it */
+};
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_task_shield(struct tacet_task *task, struct tacet_shield *shield);
+TACET_EXPORT void tacet_task_unshield(struct tacet_task *task, const struct tacet_shield *shield);
+
+/*
  * SUSPENDS the running task self until other has exited; *result (may be NULL) is other's. other may be destroyed as
  * soon as it has exited. 0; -ECANCELED; -EINVAL: NULL, unattached; -EDEADLK: other is self; -EPERM: another executor's.
  */

@@ -255,6 +255,10 @@ static void end_wait(struct tacet_task *task)
 void task_cancel(struct tacet_task *task)
 {
     task->flags |= TACET_TASK_CANCEL_REQUESTED;
+    if (task->attention & TACET_TASK_SHIELDED) {
+        task->attention |= TACET_TASK_CANCEL_KEPT;
+        return;
+    }
     if (!can_end_wait(task)) {
         task->attention |= TACET_TASK_CANCEL_PENDING;
         return;

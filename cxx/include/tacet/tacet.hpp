@@ -12,6 +12,7 @@
 #include <tacet/blocking.hpp>
 #include <tacet/buffer.hpp>
 #include <tacet/buffer_ring.hpp>
+#include <tacet/cancel.hpp>
 #include <tacet/channel.hpp>
 #include <tacet/copy.hpp>
 #include <tacet/deadline.hpp>

@@ -45,6 +45,8 @@ enum tacet_task_attention {
     TACET_TASK_ACCOUNTED = 2,      /* its executor keeps time accounts */
     TACET_TASK_TIMED_OUT = 4,      /* its deadline has passed */
     TACET_TASK_TIMING_OUT = 8,     /* the wait that was not over then is being ended for that */
+    TACET_TASK_SHIELDED = 16,      /* no cancel ends a wait: see task/shield.c */
+    TACET_TASK_CANCEL_KEPT = 32,   /* one that has come since */
 };
 
 enum tacet_task_flags {

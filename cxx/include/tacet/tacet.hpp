@@ -36,6 +36,7 @@
 #include <tacet/process.hpp>
 #include <tacet/resume_on.hpp>
 #include <tacet/scope.hpp>
+#include <tacet/send_file.hpp>
 #include <tacet/signal.hpp>
 #include <tacet/socket.hpp>
 #include <tacet/spawn_on.hpp>

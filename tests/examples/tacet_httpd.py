@@ -157,6 +157,36 @@ def case_heads_tell_what_a_file_is(site):
               "the tag goes before the date")
         os.utime(site.folder / "small.txt", (1, 1))
         equal(server.status("/small.txt", "-H", f"If-None-Match: {tag}"), "200", "after a change")
+        for date in ["Thu, 01 Jan 1970 00:00:01 GMT", "Thursday, 01-Jan-70 00:00:01 GMT", "Thu Jan  1 00:00:01 1970"]:
+            equal(server.status("/small.txt", "-H", f"If-Modified-Since: {date}"), "304", date)
+        for date in ["Thu, 01 Jan 1970 00:00:00 GMT", "yesterday", "Thu, 01 Jan 1970 00:00:01 GMT."]:
+            equal(server.status("/small.txt", "-H", f"If-Modified-Since: {date}"), "200", date)
+
+
+def case_conditions(site):
+    """In the order of RFC 9110, 13.2.2."""
+    with site.served() as server:
+        head = fields_of(server.curl("--head", server.url("/small.txt")))
+        tag, date, before = head["etag"], head["last-modified"], "Sun, 06 Nov 1994 08:49:37 GMT"
+        for fields, expected in [
+                ([f"If-Match: {tag}"], "200"), (["If-Match: *"], "200"), ([f'If-Match: "a, b", {tag}'], "200"),
+                (['If-Match: "a"', f"If-Match: {tag}"], "200"), ([f"If-Match: W/{tag}, {tag}"], "200"),
+                (['If-Match: "other"'], "412"), ([f"If-Match: W/{tag}"], "412"),
+                (['If-Match: "other"', f"If-None-Match: {tag}"], "412"),
+                ([f"If-Match: {tag}", f"If-None-Match: {tag}"], "304"),
+                ([f"If-Match: {tag}", f"If-Unmodified-Since: {before}"], "200"),
+                ([f"If-Unmodified-Since: {date}"], "200"), ([f"If-Unmodified-Since: {before}"], "412"),
+                (["If-Unmodified-Since: nonsense"], "200"),
+                ([f"If-None-Match: W/{tag}"], "304"), (["If-None-Match: *"], "304"),
+                (['If-None-Match: "a"', f"If-None-Match: {tag}"], "304"),
+                ([f"If-None-Match: {tag}", "Range: bytes=0-1"], "304"),
+                ([f"If-Match: {tag}", "Range: bytes=0-1"], "206"), (['If-Match: "other"', "Range: bytes=0-1"], "412"),
+                ([f"If-Range: {tag}", "Range: bytes=0-1"], "206"), ([f"If-Range: W/{tag}", "Range: bytes=0-1"], "200"),
+                ([f"If-Range: {date}", "Range: bytes=0-1"], "206"), ([f"If-Range: {before}", "Range: bytes=0-1"], "200")]:
+            arguments = [part for field in fields for part in ("-H", field)]
+            equal(server.status("/small.txt", *arguments), expected, f"{fields}")
+        equal(server.curl("-H", 'If-Match: "other"', server.url("/small.txt")), b"412 Precondition Failed\n", "why")
+        equal(server.status("/missing", "-H", "If-Match: *"), "404", "of what is not there")
 
 
 def case_ranges(site):
@@ -186,6 +216,9 @@ def case_connections_are_kept(site):
                             b"GET /empty HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         equal(answer.count(b"\r\n\r\nsmall\n"), 20, "answers to requests that came at once")
         equal(server.raw(b"GET /small.txt HTTP/1.0\r\n\r\n").count(b"small\n"), 1, "an old client's connection ends")
+        answer = server.raw(b"\r\n\r\nGET /small.txt HTTP/1.1\r\nHost: a\r\n\r\n\r\n"
+                            b"GET /small.txt HTTP/1.2\r\nHost: a\r\nConnection: close\r\n\r\n\r\n")
+        equal(answer.count(b"HTTP/1.1 200 OK\r\n"), 2, "empty lines before and between, and a newer version")
         slowly = b"GET /small.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
         answer = server.raw(*[bytes([byte]) for byte in slowly])
         check(answer.endswith(b"\r\n\r\nsmall\n"), f"a request that comes byte by byte: {answer}")
@@ -218,7 +251,9 @@ def case_bad_requests_are_refused(site):
         equal(server.status("/small.txt", "--request", "GET", "--data", "x"), "413", "a body")
         equal(server.status("/small.txt", "--request", "NONSENSE"), "501", "an unknown method")
         equal(server.status("/small.txt", "--request", "DELETE"), "405", "another method")
-        for odd in [b"nonsense\r\n\r\n", b"GET\r\n\r\n", b"GET / \r\n\r\n",
+        for odd in [b"nonsense\r\n\r\n", b"GET\r\n\r\n", b"GET / \r\n\r\n", b"GET / HTTP/1.10\r\nHost: a\r\n\r\n",
+                    b"GET / HTTP/x\r\nHost: a\r\n\r\n", b"GET / HTTP/1.1 \r\nHost: a\r\n\r\n",
+                    b"GET / HTTP/1.2\r\n\r\n",
                     b"GET small.txt HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n",
                     b"GET /% HTTP/1.1\r\nHost: a\r\n\r\n", b"G\0T / HTTP/1.1\r\nHost: a\r\n\r\n",
                     b"GET /small.txt HTTP/1.1\r\n\r\n", b"GET /small.txt HTTP/1.1\r\nAccept: a\r\n\r\n",
@@ -230,7 +265,10 @@ def case_bad_requests_are_refused(site):
                     b"GET / HTTP/1.1\r\nHost: a\r\nbad name: x\r\n\r\n",
                     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"]:
             equal(status_of(odd), b"400", repr(odd))
-        equal(status_of(b"GET / HTTP/2.0\r\n\r\n"), b"505", "another version")
+        for version in [b"0.9", b"2.0", b"3.1"]:
+            equal(status_of(b"GET / HTTP/" + version + b"\r\n\r\n"), b"505", "another version")
+        answer = server.raw(b"PUT /small.txt HTTP/1.1\r\nHost: a\r\n\r\n")
+        check(b"\r\nAllow: GET, HEAD\r\n" in answer, f"what is allowed: {answer}")
         equal(status_of(b"GET /small.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), b"413",
               "chunks")
         equal(status_of(b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"), b"414", "a long path")

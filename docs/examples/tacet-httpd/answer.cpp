@@ -29,6 +29,8 @@ std::string_view reason(status of)
         return "Method Not Allowed";
     case status::request_timeout:
         return "Request Timeout";
+    case status::precondition_failed:
+        return "Precondition Failed";
     case status::content_too_large:
         return "Content Too Large";
     case status::uri_too_long:
@@ -55,12 +57,29 @@ std::string begin_head(status what, bool keep_alive)
                        http_date(std::time(nullptr)), keep_alive ? "" : "Connection: close\r\n");
 }
 
-// Whether the client has the very same already: by its tag, else by its date.
-bool is_unchanged(const request& asked, const content& found)
+enum class comparison { strong, weak }; // of tags: a weak one, W/"...", does not stand for the very same bytes
+
+// Whether a tag of the list, or "*", stands for the file. No tag has a quote in it: ours is found as a whole, or not at all.
+bool has_tag(std::string_view list, const content& found, comparison how)
 {
+    if (list == "*")
+        return true;
+    for (std::size_t at = list.find(found.tag); at != list.npos; at = list.find(found.tag, at + found.tag.size()))
+        if (how == comparison::weak || !list.substr(0, at).ends_with("W/"))
+            return true;
+    return false;
+}
+
+// What the client's conditions make of the answer, in the order of RFC 9110, 13.2.2; a tag goes before a date.
+status condition(const request& asked, const content& found)
+{
+    if (asked.if_match && !has_tag(*asked.if_match, found, comparison::strong))
+        return status::precondition_failed;
+    if (!asked.if_match && asked.if_unmodified_since && found.modified > *asked.if_unmodified_since)
+        return status::precondition_failed;
     if (asked.if_none_match)
-        return *asked.if_none_match == "*" || asked.if_none_match->find(found.tag) != std::string_view::npos;
-    return asked.if_modified_since && found.modified <= *asked.if_modified_since;
+        return has_tag(*asked.if_none_match, found, comparison::weak) ? status::not_modified : status::ok;
+    return asked.if_modified_since && found.modified <= *asked.if_modified_since ? status::not_modified : status::ok;
 }
 
 bool range_applies(const request& asked, const content& found)
@@ -106,13 +125,14 @@ answer answer_with(const request& asked, const content& found)
 {
     answer made;
     const bool with_body = asked.method == "GET";
-    made.bytes = found.bytes;
-    if (is_unchanged(asked, found)) {
-        made.what = status::not_modified;
+    made.what = condition(asked, found);
+    if (made.what == status::precondition_failed)
+        return answer_that(made.what, asked.keep_alive, with_body);
+    if (made.what == status::not_modified) {
         made.head = begin_head(made.what, asked.keep_alive) + fmt::format("ETag: {}\r\n\r\n", found.tag);
-        made.bytes = 0;
         return made;
     }
+    made.bytes = found.bytes;
     std::string content_range;
     if (with_body && range_applies(asked, found)) {
         if (!cut(*asked.wanted, found.bytes, made)) {

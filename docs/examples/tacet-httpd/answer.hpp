@@ -14,7 +14,7 @@ struct answer {
 // Of a file that was found, for a GET or a HEAD.
 answer answer_with(const request& asked, const content& found);
 
-// With a line of text as its body, which stands in the head. allowed: methods, for method_not_allowed.
+// With a line of text as its body, which stands in the head. location: where else to ask.
 answer answer_that(status why, bool keep_alive, bool with_body, std::string_view location = {});
 
 }

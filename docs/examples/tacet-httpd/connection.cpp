@@ -91,6 +91,7 @@ private:
             co_return after::gone;
         const std::string head = received_.substr(0, length);
         received_.erase(0, length);
+        drop_empty_lines();
         request asked = parse_request(head);
         if (asked.method != "GET" && asked.method != "HEAD") {
             const status why = is_known_method(asked.method) ? status::method_not_allowed : status::not_implemented;
@@ -155,8 +156,11 @@ private:
         if (!bytes || *bytes == 0)
             return false;
         received_.append(reinterpret_cast<const char*>(piece_.data()), *bytes);
+        drop_empty_lines();
         return true;
     }
+
+    void drop_empty_lines() { received_.erase(0, empty_lines_length(received_)); }
 
     tacet::task<void> answer_file(const request& asked)
     {

@@ -113,6 +113,18 @@ std::string decoded_path(std::string_view target)
     return percent_decoded(target.substr(0, target.find_first_of("?#")));
 }
 
+// The second digit of "HTTP/1.1": what is newer than that is answered as that.
+char minor_version(std::string_view version)
+{
+    const auto is_digit = [](char each) { return each >= '0' && each <= '9'; };
+    if (version.size() != 8 || !version.starts_with("HTTP/") || !is_digit(version[5]) || version[6] != '.' ||
+        !is_digit(version[7]))
+        throw refusal{status::bad_request};
+    if (version[5] != '1')
+        throw refusal{status::version_not_supported};
+    return version[7];
+}
+
 void parse_request_line(std::string_view line, request& into)
 {
     into.method = take_until(line, " ");
@@ -121,9 +133,7 @@ void parse_request_line(std::string_view line, request& into)
         throw refusal{status::bad_request};
     if (std::any_of(target.begin(), target.end(), [](unsigned char each) { return each <= ' ' || each == 0x7f; }))
         throw refusal{status::bad_request}; // others might see the end of a line there
-    if (line != "HTTP/1.1" && line != "HTTP/1.0")
-        throw refusal{line.starts_with("HTTP/") ? status::version_not_supported : status::bad_request};
-    into.keep_alive = line == "HTTP/1.1";
+    into.keep_alive = minor_version(line) != '0';
     into.path = decoded_path(target);
 }
 
@@ -132,6 +142,12 @@ bool announces_body(std::string_view name, std::string_view value)
 {
     return equals_ignoring_case(name, "transfer-encoding") ||
            (equals_ignoring_case(name, "content-length") && number(value) != 0);
+}
+
+// A list may come in several fields.
+void add_to_list(std::optional<std::string>& list, std::string_view value)
+{
+    list = list ? *list + ", " + std::string(value) : std::string(value);
 }
 
 void apply_field(std::string_view name, std::string_view value, request& into)
@@ -143,13 +159,25 @@ void apply_field(std::string_view name, std::string_view value, request& into)
     else if (equals_ignoring_case(name, "if-range"))
         into.if_range = value;
     else if (equals_ignoring_case(name, "if-none-match"))
-        into.if_none_match = value;
+        add_to_list(into.if_none_match, value);
+    else if (equals_ignoring_case(name, "if-match"))
+        add_to_list(into.if_match, value);
     else if (equals_ignoring_case(name, "if-modified-since"))
         into.if_modified_since = parse_http_date(value);
+    else if (equals_ignoring_case(name, "if-unmodified-since"))
+        into.if_unmodified_since = parse_http_date(value);
     else if (announces_body(name, value))
         into.has_body = true;
 }
 
+}
+
+std::size_t empty_lines_length(std::string_view received)
+{
+    std::size_t length = 0;
+    while (received.substr(length, 2) == "\r\n")
+        length += 2;
+    return length;
 }
 
 std::size_t head_length(std::string_view received)
@@ -209,12 +237,14 @@ std::string http_date(std::time_t time)
 
 std::optional<std::time_t> parse_http_date(std::string_view text)
 {
-    std::tm parts{};
     const std::string terminated(text);
-    const char* end = ::strptime(terminated.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-    if (end == nullptr || *end != '\0')
-        return {};
-    return ::timegm(&parts);
+    for (const char* form : {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"}) {
+        std::tm parts{};
+        const char* end = ::strptime(terminated.c_str(), form, &parts);
+        if (end != nullptr && *end == '\0')
+            return ::timegm(&parts);
+    }
+    return {};
 }
 
 }

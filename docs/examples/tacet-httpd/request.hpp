@@ -19,6 +19,7 @@ enum class status {
     not_found = 404,
     method_not_allowed = 405,
     request_timeout = 408,
+    precondition_failed = 412,
     content_too_large = 413,
     uri_too_long = 414,
     range_not_satisfiable = 416,
@@ -39,8 +40,9 @@ struct request {
     std::string_view method;
     std::string path; // decoded, without the query; begins with a slash
     std::optional<range> wanted;
-    std::optional<std::string_view> if_range, if_none_match;
-    std::optional<std::time_t> if_modified_since;
+    std::optional<std::string_view> if_range;
+    std::optional<std::string> if_match, if_none_match; // lists of tags
+    std::optional<std::time_t> if_modified_since, if_unmodified_since;
     bool keep_alive = true;
     bool has_body = false; // there is none that we would take
 };
@@ -53,6 +55,9 @@ struct refusal {
 inline constexpr std::size_t head_bytes_max = 16 * 1024;
 inline constexpr std::size_t fields_max = 100;
 
+// How many bytes at the beginning of `received` are empty lines, which some send after a body: RFC 9112, 2.2.
+std::size_t empty_lines_length(std::string_view received);
+
 // The length of the head that `received` begins with, its empty line included; 0: it is not complete.
 std::size_t head_length(std::string_view received);
 
@@ -62,7 +67,7 @@ request parse_request(std::string_view head);
 // For a Location: all but letters, digits and "-._~/".
 std::string percent_encoded(std::string_view path);
 
-// "Sun, 06 Nov 1994 08:49:37 GMT", both ways.
+// "Sun, 06 Nov 1994 08:49:37 GMT"; read in its two old forms, too.
 std::string http_date(std::time_t time);
 std::optional<std::time_t> parse_http_date(std::string_view text);
 

@@ -59,7 +59,7 @@ std::string begin_head(status what, bool keep_alive)
 
 enum class comparison { strong, weak }; // of tags: a weak one, W/"...", does not stand for the very same bytes
 
-// Whether a tag of the list, or "*", stands for the file. No tag has a quote in it: ours is found as a whole, or not at all.
+// Whether a tag of the list, or "*", stands for the file. No tag has a quote in it: ours is found as a whole or not.
 bool has_tag(std::string_view list, const content& found, comparison how)
 {
     if (list == "*")

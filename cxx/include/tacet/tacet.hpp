@@ -47,6 +47,7 @@
 #include <tacet/thread_pool.hpp>
 #include <tacet/time.hpp>
 #include <tacet/when_all.hpp>
+#include <tacet/when_any.hpp>
 #include <tacet/xattr.hpp>
 
 #endif

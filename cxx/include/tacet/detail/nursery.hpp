@@ -72,6 +72,10 @@ public:
         (void)body.release();
     }
 
+    // Whether that has ended, or was to end, the wait for them.
+    bool was_cancelled() const noexcept { return cancelled_; }
+    bool was_late() const noexcept { return late_; }
+
     void cancel() noexcept
     {
         for (child* each = children_; each != nullptr; each = each->next)
@@ -119,9 +123,11 @@ private:
     void hand_on_end(const tacet_task* waiter) noexcept
     {
         if (!(waiter->attention & TACET_TASK_TIMING_OUT)) {
+            cancelled_ = true;
             give_up();
             return;
         }
+        late_ = true;
         for (child* each = children_; each != nullptr; each = each->next)
             if (tacet_task_deadline(&each->scheduled.task) > tacet_task_deadline(waiter))
                 tacet_task_cancel(&each->scheduled.task);
@@ -204,6 +210,7 @@ private:
     tacet_task* waiter_ = nullptr;
     std::exception_ptr first_error_{};
     bool given_up_ = false;
+    bool cancelled_ = false, late_ = false; // the waiter was, while it waited
     bool abandoned_ = false; // a child has been; the waiter, if it comes to see that, is away from another executor
 };
 

@@ -4,6 +4,7 @@
 #include <random>
 #include <thread>
 
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/un.h>
 
@@ -559,4 +560,134 @@ TEST_CASE("a random workload brings the same bytes as plain calls do", "[cxx][so
         CHECK((got == bytes));
         CHECK((got == by_plain_calls(domain, bytes, seed)));
     }
+}
+
+TEST_CASE("what is said of a listener before it has a name, holds", "[cxx][socket]")
+{
+    tacet::listen_options shared;
+    shared.reuse_port = true;
+    shared.backlog = 3;
+    shared.receive_buffer_bytes = 20'000;
+    shared.send_buffer_bytes = 30'000;
+    const tacet::socket one = tacet::listen(any_port, shared);
+    const tacet::socket two = tacet::listen(one.name(), shared);
+    CHECK(one.name() == two.name());
+    CHECK(one.option(SOL_SOCKET, SO_RCVBUF) == 40'000); // the kernel doubles it
+    CHECK(one.option(SOL_SOCKET, SO_SNDBUF) == 60'000);
+    const failure taken = failure_of([&] { (void)tacet::listen(one.name()); });
+    CHECK(taken.code == std::errc::address_in_use);
+    const tacet::socket six(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    for (const bool v6_only : {false, true}) {
+        if (!six)
+            break; // a kernel without IPv6
+        tacet::listen_options options;
+        options.v6_only = v6_only;
+        const tacet::socket made = tacet::listen(tacet::address::parse("[::]:0"), options);
+        CHECK(made.option(IPPROTO_IPV6, IPV6_V6ONLY) == int{v6_only});
+    }
+}
+
+TEST_CASE("no_delay and keep_alive are kept", "[cxx][socket]")
+{
+    both_ends ends(AF_INET);
+    CHECK(ends.a.option(IPPROTO_TCP, TCP_NODELAY) == 0);
+    ends.a.no_delay();
+    CHECK(ends.a.option(IPPROTO_TCP, TCP_NODELAY) != 0);
+    ends.a.no_delay(false);
+    CHECK(ends.a.option(IPPROTO_TCP, TCP_NODELAY) == 0);
+    tacet::keep_alive_options options;
+    options.idle = 7s;
+    options.interval = 3s;
+    options.probes = 2;
+    ends.a.keep_alive(options);
+    CHECK(ends.a.option(SOL_SOCKET, SO_KEEPALIVE) != 0);
+    CHECK(ends.a.option(IPPROTO_TCP, TCP_KEEPIDLE) == 7);
+    CHECK(ends.a.option(IPPROTO_TCP, TCP_KEEPINTVL) == 3);
+    CHECK(ends.a.option(IPPROTO_TCP, TCP_KEEPCNT) == 2);
+    options.idle = 0s;
+    CHECK(failure_of([&] { ends.a.keep_alive(options); }).code == std::errc::invalid_argument);
+    both_ends not_tcp;
+    CHECK(failure_of([&] { not_tcp.a.no_delay(); }).code != std::error_code());
+}
+
+TEST_CASE("the two of a pair talk to each other", "[cxx][socket]")
+{
+    const std::ptrdiff_t before = open_descriptors();
+    for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) {
+        tacet::executor executor;
+        auto [one, other] = tacet::socket_pair(type);
+        auto body = [&one = one, &other = other]() -> tacet::task<std::string> {
+            const std::string said = "hello";
+            std::string heard(10, '\0');
+            co_await one.send_all(bytes_of(said));
+            heard.resize(co_await other.receive(bytes_of(heard)));
+            co_return heard;
+        };
+        CHECK(executor.run(body()) == "hello");
+        CHECK((::fcntl(one.fd(), F_GETFD) & FD_CLOEXEC) != 0);
+    }
+    CHECK(failure_of([] { (void)tacet::socket_pair(12345); }).code != std::error_code());
+    CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("a connected socket of datagrams hears its peer alone", "[cxx][socket]")
+{
+    tacet::executor executor;
+    auto body = [&]() -> tacet::task<> {
+        const tacet::socket server = tacet::bind_datagram(any_port);
+        const tacet::socket stranger = tacet::bind_datagram(any_port);
+        const tacet::socket client = tacet::connect_datagram(server.name());
+        CHECK(client.peer() == server.name());
+        const std::string question = "question", answer = "answer", noise = "noise";
+        (void)co_await client.send(bytes_of(question));
+        std::string heard(100, '\0');
+        tacet::address from;
+        heard.resize(co_await server.receive_from(bytes_of(heard), from));
+        CHECK(heard == question);
+        CHECK(from == client.name());
+        (void)co_await stranger.send_to(bytes_of(noise), client.name());
+        (void)co_await server.send_to(bytes_of(answer), from);
+        heard.assign(100, '\0');
+        heard.resize(co_await client.receive(bytes_of(heard)));
+        CHECK(heard == answer);
+    };
+    executor.run(body());
+    auto alone = [&]() -> tacet::task<> {
+        tacet::socket gone = tacet::bind_datagram(any_port);
+        const tacet::socket client = tacet::connect_datagram(gone.name());
+        co_await gone.close();
+        const std::string question = "question";
+        (void)co_await client.send(bytes_of(question));
+        std::string heard(100, '\0');
+        (void)co_await client.receive(bytes_of(heard));
+    };
+    CHECK(failure_of([&] { executor.run(alone()); }).code == std::errc::connection_refused);
+}
+
+TEST_CASE("connections in a stream come with their peers", "[cxx][socket]")
+{
+    tacet::executor executor;
+    const std::ptrdiff_t before = open_descriptors();
+    auto body = [&]() -> tacet::task<> {
+        const tacet::socket listener = tacet::listen(any_port);
+        tacet::accept_peers_stream connections = listener.accept_all_peers();
+        for (int i = 0; i < 5; i++) {
+            const tacet::socket client = co_await tacet::connect(listener.name());
+            const tacet::accepted next = co_await connections.next();
+            CHECK(next.peer == client.name());
+            CHECK(next.connection.peer() == next.peer);
+        }
+        {
+            tacet::socket reset = co_await tacet::connect(listener.name());
+            const linger at_once = {1, 0};
+            reset.set_option(SOL_SOCKET, SO_LINGER, at_once);
+            co_await reset.close();
+        }
+        const tacet::accepted gone = co_await connections.next();
+        CHECK(gone.connection);
+        CHECK_FALSE(gone.peer);
+    };
+    executor.run(body());
+    executor.run_until_idle();
+    CHECK(open_descriptors() == before);
 }

@@ -17,11 +17,15 @@
 #include <tacet/multishot.hpp>
 #include <tacet/socket.h>
 
+#include <chrono>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <netdb.h>
+#include <netinet/tcp.h>
 
 namespace tacet {
 
@@ -284,6 +288,15 @@ struct accept_kind {
 };
 using accept_stream = multishot_stream<accept_kind>;
 
+struct accepted;
+
+// The same with who has connected. The kernel's multishot has room for no name: each is asked for when it is taken.
+struct accept_peers_kind : accept_kind {
+    using value_type = accepted;
+    accepted value(const tacet_multishot* multishot, tacet_result r) const noexcept;
+};
+using accept_peers_stream = multishot_stream<accept_peers_kind>;
+
 struct receive_kind {
     using value_type = received;
     static constexpr const char* what = "receive";
@@ -301,6 +314,12 @@ struct receive_kind {
     }
 };
 using receive_stream = multishot_stream<receive_kind>;
+
+// When a peer that says nothing counts as gone: after `idle`, and `probes` questions without an answer.
+struct keep_alive_options {
+    std::chrono::seconds idle{60}, interval{10};
+    int probes = 5;
+};
 
 // An open socket. Move-only; one that dies open is closed by an operation nobody waits for.
 class socket {
@@ -348,6 +367,16 @@ public:
         check_call(tacet_socket_get_option(nullptr, &get(), level, number, &value, &bytes), "option of");
         return value;
     }
+    // Of TCP: what is sent goes at once, also where it is little and the answer to the last has not come.
+    void no_delay(bool on = true) { set_option(IPPROTO_TCP, TCP_NODELAY, int{on}); }
+    // Of TCP: a peer that has gone without a word is noticed, as timed_out. invalid_argument: beyond what the kernel knows.
+    void keep_alive(const keep_alive_options& options = {})
+    {
+        set_option(IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(options.idle.count()));
+        set_option(IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(options.interval.count()));
+        set_option(IPPROTO_TCP, TCP_KEEPCNT, options.probes);
+        set_option(SOL_SOCKET, SO_KEEPALIVE, 1);
+    }
 
     // accept4(2). A connection that nobody takes is closed.
     operation<accept_request> accept() const noexcept
@@ -360,6 +389,10 @@ public:
     }
     // One after the other, with at most results_max waiting here; the others wait in the kernel.
     accept_stream accept_all(unsigned results_max = 64) const { return accept_stream(accept_kind{get(), results_max}); }
+    accept_peers_stream accept_all_peers(unsigned results_max = 64) const
+    {
+        return accept_peers_stream(accept_peers_kind{{get(), results_max}});
+    }
 
     // connect(2).
     operation<connect_request> connect(const address& to) const noexcept
@@ -480,6 +513,20 @@ inline socket accept_request::value(tacet_result r) const noexcept
 {
     return socket(static_cast<int>(r), executor);
 }
+// A connection, and whose it is. No peer (false): it has gone already.
+struct accepted {
+    socket connection;
+    address peer;
+};
+
+inline accepted accept_peers_kind::value(const tacet_multishot* multishot, tacet_result r) const noexcept
+{
+    accepted made{accept_kind::value(multishot, r), address()};
+    sockaddr* room = made.peer.room();
+    if (::getpeername(made.connection.fd(), room, made.peer.room_length()) < 0)
+        made.peer = address();
+    return made;
+}
 inline socket accept_kind::value(const tacet_multishot* multishot, tacet_result r) const noexcept
 {
     return socket(static_cast<int>(r), multishot->executor);
@@ -491,27 +538,70 @@ inline operation<open_socket_request> open_socket(int domain, int type, int prot
     return operation<open_socket_request>(open_socket_request(domain, type, protocol));
 }
 
-// Listens for connections to the address, whose port may be 0 (any: see name()). Plain calls, which do not block.
-inline socket listen(const address& name, int backlog = SOMAXCONN)
+// What is said of a socket before it has a name. Connections inherit the sizes of buffers.
+struct listen_options {
+    int backlog = SOMAXCONN;
+    bool reuse_port = false;       // several listen at the same port, and the kernel shares out what comes
+    std::optional<bool> v6_only{}; // whether an IPv6 address is not for IPv4 too; not given: as the system has it
+    int send_buffer_bytes = 0, receive_buffer_bytes = 0; // 0: as the system has them, and grows them
+};
+
+namespace detail {
+
+inline socket open_now(const address& name, int type, const char* what)
 {
-    socket made(::socket(name.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (!made)
-        throw_error(-errno, "listen " + name.text());
+    const int fd = ::socket(name.family(), type | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        throw_error(-errno, std::string(what) + ' ' + name.text());
+    return socket(fd);
+}
+
+} // namespace detail
+
+// Listens for connections to the address, whose port may be 0 (any: see name()). Plain calls, which do not block.
+inline socket listen(const address& name, const listen_options& options = {})
+{
+    socket made = detail::open_now(name, SOCK_STREAM, "listen");
     if (name.family() != AF_UNIX)
         made.set_option(SOL_SOCKET, SO_REUSEADDR, 1);
+    if (options.reuse_port)
+        made.set_option(SOL_SOCKET, SO_REUSEPORT, 1);
+    if (options.v6_only && name.family() == AF_INET6)
+        made.set_option(IPPROTO_IPV6, IPV6_V6ONLY, int{*options.v6_only});
+    if (options.send_buffer_bytes > 0)
+        made.set_option(SOL_SOCKET, SO_SNDBUF, options.send_buffer_bytes);
+    if (options.receive_buffer_bytes > 0)
+        made.set_option(SOL_SOCKET, SO_RCVBUF, options.receive_buffer_bytes);
     made.bind(name);
-    made.listen(backlog);
+    made.listen(options.backlog);
     return made;
 }
 
 // A socket for datagrams to and from the address.
 inline socket bind_datagram(const address& name)
 {
-    socket made(::socket(name.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (!made)
-        throw_error(-errno, "bind " + name.text());
+    socket made = detail::open_now(name, SOCK_DGRAM, "bind");
     made.bind(name);
     return made;
+}
+
+// A socket for datagrams to that address and from there alone: send(), receive(). That nobody is there may come as
+// connection_refused, with the next of them. Plain calls, which do not block.
+inline socket connect_datagram(const address& to)
+{
+    socket made = detail::open_now(to, SOCK_DGRAM, "connect");
+    if (::connect(made.fd(), to.get(), to.length()) < 0)
+        throw_error(-errno, "connect " + to.text());
+    return made;
+}
+
+// socketpair(2): two Unix sockets, connected to each other. Does not block.
+inline std::pair<socket, socket> socket_pair(int type = SOCK_STREAM)
+{
+    int fds[2];
+    if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0)
+        throw_error(-errno, "socket pair");
+    return {socket(fds[0]), socket(fds[1])};
 }
 
 namespace detail {

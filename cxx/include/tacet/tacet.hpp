@@ -39,6 +39,7 @@
 #include <tacet/send_file.hpp>
 #include <tacet/signal.hpp>
 #include <tacet/socket.hpp>
+#include <tacet/socket_reader.hpp>
 #include <tacet/spawn_on.hpp>
 #include <tacet/stop.hpp>
 #include <tacet/stream.hpp>

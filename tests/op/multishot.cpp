@@ -37,6 +37,19 @@ call next(tacet_multishot& multishot)
     return task::made_again([&](tacet_task* self) { return tacet_multishot_next(self, &multishot); });
 }
 
+/* The queued cancel names nobody. false: none is queued. */
+bool misdirect_cancel(const tacet_executor* executor)
+{
+    for (uint32_t i = executor->sq.submitted; i != executor->sq.tail; i++) {
+        io_uring_sqe& sqe = executor->sq.sqes[i & executor->sq.mask];
+        if (sqe.opcode == IORING_OP_ASYNC_CANCEL) {
+            sqe.addr = 1;
+            return true;
+        }
+    }
+    return false;
+}
+
 call stop(tacet_multishot& multishot)
 {
     return [&](tacet_task* self) { return tacet_multishot_stop(self, &multishot); };
@@ -192,6 +205,98 @@ TEST_CASE("a multishot that fails says so once, and is started anew by the next 
     CHECK(executor.run_until_idle() > 0);
     CHECK(task.results() == std::vector<tacet_result>{-EBADF, -EBADF, 0});
     CHECK(executor.stats().submitted == 2);
+}
+
+TEST_CASE("the cancel of a multishot that the kernel does not find for a moment is made again", "[multishot]")
+{
+    static int stopped;
+    stopped = 0;
+    const bool full = GENERATE(false, true);
+    const bell bell;
+    support::executor executor(GENERATE(from_range(kernel_rings())));
+    tacet_multishot multishot = {};
+    REQUIRE(tacet_poll_multishot_start(&multishot, executor, bell.fd, POLLIN, 1) == 0);
+    settle(executor);
+    if (full)
+        bell.ring();
+    else
+        tacet_multishot_abandon(&multishot, [](tacet_multishot*) { stopped++; });
+    CHECK(tacet_executor_run(executor, 1, nullptr) == 1); /* no more than that it is asked to end, or to pause */
+    CHECK(misdirect_cancel(executor));
+    settle(executor);
+    settle(executor);
+    CHECK(executor.stats().in_flight == 0);
+    CHECK(stopped == (full ? 0 : 1));
+    if (full)
+        CHECK(tacet_multishot_take(&multishot) == POLLIN);
+    CHECK(executor.destroy() == 0);
+}
+
+TEST_CASE("a multishot is not started twice, but when it was stopped", "[multishot]")
+{
+    const bell bell;
+    support::executor executor;
+    tacet_multishot multishot = {};
+    const auto start = [&] { return tacet_poll_multishot_start(&multishot, executor, bell.fd, POLLIN, 4); };
+    REQUIRE(start() == 0);
+    CHECK(start() == -EBUSY);
+    task stops(suspending_switchers()[0], {stop(multishot)});
+    stops.attach(executor);
+    CHECK(executor.run_until_idle() > 0);
+    CHECK(executor.stats().submitted <= 2); /* the poll and its cancel */
+    CHECK(start() == 0);
+    CHECK(executor.destroy() == 0);
+}
+
+TEST_CASE("in the child of a fork a multishot is abandoned at once, and the parent's goes on", "[multishot]")
+{
+    static int stopped;
+    stopped = 0;
+    const switcher_kind& switcher = GENERATE(from_range(suspending_switchers()));
+    const bool waited_for = GENERATE(false, true);
+    const bell bell;
+    support::executor executor;
+    tacet_multishot multishot = {};
+    REQUIRE(tacet_poll_multishot_start(&multishot, executor, bell.fd, POLLIN, 4) == 0);
+    task waits(switcher, {next(multishot), next(multishot)});
+    if (waited_for)
+        waits.attach(executor);
+    settle(executor);
+    const auto in_the_child = [&] {
+        tacet_multishot copy = {};
+        if (tacet_poll_multishot_start(&copy, executor, bell.fd, POLLIN, 4) != -EPERM)
+            return 1;
+        tacet_multishot_abandon(&multishot, [](tacet_multishot*) { stopped++; });
+        return stopped == 1 ? 0 : 2;
+    };
+    CHECK(in_child(in_the_child) == 0);
+    CHECK(stopped == 0);
+    bell.ring();
+    settle(executor);
+    if (waited_for)
+        CHECK(waits.results() == std::vector<tacet_result>{POLLIN});
+    else
+        CHECK(tacet_multishot_take(&multishot) == POLLIN);
+    CHECK(executor.destroy() == 0);
+}
+
+TEST_CASE("a task that forks cannot stop a multishot in the child", "[multishot]")
+{
+    const bell bell;
+    support::executor executor;
+    tacet_multishot multishot = {};
+    REQUIRE(tacet_poll_multishot_start(&multishot, executor, bell.fd, POLLIN, 4) == 0);
+    const call forks = [&](tacet_task* self) -> tacet_result {
+        return in_child([&] {
+            const bool refused = tacet_multishot_stop(self, &multishot) == -EPERM &&
+                                 tacet_multishot_next(self, &multishot) == -EPERM;
+            return refused ? 0 : 1;
+        });
+    };
+    task task(suspending_switchers()[1], {forks, stop(multishot)});
+    task.attach(executor);
+    CHECK(executor.run_until_idle() > 0);
+    CHECK(task.results() == std::vector<tacet_result>{0, 0});
 }
 
 TEST_CASE("arguments that cannot be are refused, and nothing is started", "[multishot]")

@@ -6,7 +6,8 @@
  * and to go on when half of them have been taken: what it has on the way by then, which for a listening socket is its backlog
  * at most, comes too. Until then connections and bytes wait in the kernel.
  *
- * All on the executor's thread; it is not idle while one of its multishots is in flight. A zeroed one is stopped.
+ * All on the executor's thread; it is not idle while one of its multishots is in flight. A zeroed one is stopped; one that is
+ * not cannot be started: -EBUSY.
  */
 #ifndef TACET_MULTISHOT_H
 #define TACET_MULTISHOT_H
@@ -55,8 +56,9 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_poll_multishot_start(struct tace
 
 /*
  * SUSPENDS until there is a result, and takes it. CANCELLATION POINT, also where results lie there, at which nothing is lost: a
- * later call takes what has come. One task at a time: -EBUSY. A failure is told once, in its order; the next call starts the operation anew. In the body
- * of a `stackless` task, which returns TACET_PENDING, it is called again, as tacet_task_next_completed() is.
+ * later call takes what has come. One task at a time: -EBUSY. A failure is told once, in its order; the next call starts the
+ * operation anew. In the body of a `stackless` task, which returns TACET_PENDING, it is called again, as
+ * tacet_task_next_completed() is.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_multishot_next(struct tacet_task *task,
                                                                struct tacet_multishot *multishot);
@@ -82,7 +84,7 @@ TACET_EXPORT tacet_result tacet_multishot_stop(struct tacet_task *task, struct t
 
 /*
  * The same, and nobody waits: stopped() is called when the memory is the caller's again, from within this call or from the run
- * loop. It must not do more than to free it. Also when its executor is gone.
+ * loop. It must not do more than to free it. Also when its executor is gone, and in a forked child, where nothing is in flight.
  */
 TACET_EXPORT void tacet_multishot_abandon(struct tacet_multishot *multishot,
                                           void (*stopped)(struct tacet_multishot *multishot));

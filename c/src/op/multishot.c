@@ -115,7 +115,8 @@ static bool is_failure(const struct tacet_multishot *multishot, int32_t result)
     return result < 0 && (result != -ENOBUFS || multishot->count == 0);
 }
 
-void multishot_ended(struct tacet_request *request)
+/* Its request and its cancel have ended. */
+static void ended(struct tacet_request *request)
 {
     struct tacet_multishot *multishot = multishot_of(request);
     request->state = TACET_OP_IDLE;
@@ -123,6 +124,21 @@ void multishot_ended(struct tacet_request *request)
     multishot->pausing = false;
     if (multishot->stopped != NULL || multishot->waiting != NULL)
         call_attend(multishot);
+}
+
+/* It was not to be found for a moment, or the cancel did not get to the kernel: who asked for it asks again. */
+static void cancel_failed(struct tacet_multishot *multishot)
+{
+    multishot->pausing = false;
+    call_attend(multishot);
+}
+
+void multishot_cancel_ended(struct tacet_request *request, int32_t result)
+{
+    if (request->attention & TACET_OP_TERMINAL_SEEN)
+        ended(request);
+    else if (result < 0)
+        cancel_failed(multishot_of(request));
 }
 
 void multishot_completed(struct executor *executor, struct tacet_request *request, int32_t result, uint32_t flags)
@@ -144,7 +160,7 @@ void multishot_completed(struct executor *executor, struct tacet_request *reques
     } else if (request->attention & TACET_OP_CANCEL_IN_FLIGHT) {
         request->attention |= TACET_OP_TERMINAL_SEEN;
     } else {
-        multishot_ended(request);
+        ended(request);
     }
 }
 
@@ -187,6 +203,8 @@ tacet_result multishot_start(struct tacet_multishot *multishot, struct tacet_exe
         return prepared < 0 ? prepared : -EINVAL;
     if (!executor_is_mine(executor_of(executor)))
         return -EPERM;
+    if (multishot->executor != NULL)
+        return -EBUSY;
     const struct tacet_task *current = tacet_executor_current(executor);
     if (executor->has_moving_stacks && current != NULL &&
         tacet_task_ops(current)->flags & TACET_SWITCHER_STACK_NOT_STABLE) {
@@ -197,7 +215,10 @@ tacet_result multishot_start(struct tacet_multishot *multishot, struct tacet_exe
     *multishot = (struct tacet_multishot){.executor = executor, .results_max = results_max, .buffers = buffers};
     memcpy(multishot->sqe, filled, sizeof *filled);
     tacet_result r = tacet_op_init_callback(&multishot->attend, executor, attend, TACET_PRIORITY_HIGH);
-    return r < 0 ? r : arm(multishot);
+    r = r < 0 ? r : arm(multishot);
+    if (r < 0)
+        multishot->executor = NULL; /* as it was */
+    return r;
 }
 
 tacet_result tacet_multishot_take(struct tacet_multishot *multishot)
@@ -260,12 +281,23 @@ tacet_result tacet_multishot_next(struct tacet_task *task, struct tacet_multisho
     return interrupt < 0 ? interrupt : r;
 }
 
+/* In a forked child: what is in flight, and who waits, is the parent's. An executor that is gone has left neither. */
+static bool is_of_parent(const struct tacet_multishot *multishot)
+{
+    bool is_its = is_in_flight(multishot) || multishot->attending || multishot->waiting != NULL;
+    return is_its && !executor_is_there(executor_of(multishot->executor));
+}
+
 void tacet_multishot_abandon(struct tacet_multishot *multishot, void (*stopped)(struct tacet_multishot *multishot))
 {
     TACET_ASSERT(multishot->stopped == NULL);
     multishot->stopped = stopped;
     if (multishot->buffers != NULL)
         buffer_ring_hold(multishot->buffers); /* what is in flight may still take one of them */
+    if (is_of_parent(multishot)) {
+        finish(multishot);
+        return;
+    }
     wake(multishot, -ECANCELED);
     if (is_in_flight(multishot))
         call_attend(multishot);

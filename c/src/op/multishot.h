@@ -14,7 +14,7 @@ tacet_result multishot_start(struct tacet_multishot *multishot, struct tacet_exe
 /* One of its completions. */
 void multishot_completed(struct executor *executor, struct tacet_request *request, int32_t result, uint32_t flags);
 
-/* Its request and its cancel have ended. */
-void multishot_ended(struct tacet_request *request);
+/* What its cancel has ended with. */
+void multishot_cancel_ended(struct tacet_request *request, int32_t result);
 
 #endif

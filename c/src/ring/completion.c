@@ -229,14 +229,12 @@ void completion_terminal(struct executor *executor, struct tacet_request *reques
 }
 
 /* The cancel of a request has ended, one way or another; the request's own completion tells what became of it. */
-static void cancel_ended(struct executor *executor, struct tacet_request *request)
+static void cancel_ended(struct executor *executor, struct tacet_request *request, int32_t result)
 {
     request->attention &= (uint8_t)~TACET_OP_CANCEL_IN_FLIGHT;
-    if (!(request->attention & TACET_OP_TERMINAL_SEEN))
-        return;
     if (request->tag == TACET_TAG_MULTISHOT)
-        multishot_ended(request);
-    else
+        multishot_cancel_ended(request, result);
+    else if (request->attention & TACET_OP_TERMINAL_SEEN)
         deliver(executor, request, *kept_result(request));
 }
 
@@ -278,7 +276,7 @@ static TACET_NOINLINE void dispatch(struct executor *executor, uint64_t user_dat
     else if (tag == TACET_TAG_MULTISHOT)
         multishot_completed(executor, request_of(user_data), result, flags);
     else if (tag == TACET_TAG_CANCEL)
-        cancel_ended(executor, request_of(user_data));
+        cancel_ended(executor, request_of(user_data), result);
     else if (tag == TACET_TAG_DETACHED)
         (void)end_close(executor, (int)(user_data / (TACET_TAG_MASK + 1)), result);
 }

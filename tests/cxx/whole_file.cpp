@@ -268,6 +268,19 @@ TEST_CASE("copies, splices and tees move the bytes that they say", "[cxx][whole-
         CHECK((again == text.substr(0, 50)));
     };
     run(working);
+    auto doubled = [&]() -> tacet::task<> { // and no more, though it has no end then
+        tacet::file both = co_await tacet::open(to, O_RDWR);
+        const std::uint64_t copied = co_await tacet::copy_range(both, 50, both, 1050);
+        CHECK(copied == 1000);
+        const std::string all = co_await both.read_all(0);
+        CHECK((all == text.substr(0, 50) + text.substr(100, 1000) + text.substr(100, 1000)));
+    };
+    run(doubled);
+    auto overlapping = [&]() -> tacet::task<> {
+        tacet::file both = co_await tacet::open(to, O_RDWR);
+        (void)co_await tacet::copy_range(both, 0, both, 1050);
+    };
+    check_failure(overlapping, std::errc::invalid_argument, "copy \"" + to + "\" to \"" + to + '"');
     auto bad = [&]() -> tacet::task<> {
         tacet::file in = co_await tacet::open(from, O_RDONLY);
         tacet::file other = co_await tacet::open(to, O_RDONLY);

@@ -442,6 +442,11 @@ TEST_CASE("a copy has the bytes of the original, by whatever means", "[steps]")
     CHECK(copy(from.file, UINT64_MAX, to.file, 0, 100) == -EINVAL);
     CHECK(copy(to.file, 0, to.file, 4096, 8192) == -EINVAL); /* they overlap */
     CHECK(copy(to.file, 0, to.file, 300000, 100) == 100);
+    CHECK(copy(to.file, 10, to.file, 300100, UINT64_MAX) == 300090); /* not what it writes */
+    CHECK(directory.read("to").size() == 600190);
+    CHECK((directory.read("to").substr(300100) == directory.read("to").substr(10, 300090)));
+    CHECK(copy(to.file, 0, to.file, 600189, UINT64_MAX) == -EINVAL);
+    CHECK(copy(to.file, 700000, to.file, 0, UINT64_MAX) == 0);
 
     /* Files that say they are empty, and another file system. */
     const open_file generated("/proc/cpuinfo", O_RDONLY);

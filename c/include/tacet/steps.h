@@ -27,7 +27,7 @@ struct tacet_steps {
     tacet_result result; /* of a call that is putting away what it made */
     int descriptors[2];
     uint64_t offsets[2];
-    size_t chunk;
+    uint64_t limit;   /* of a copy */
     int64_t position; /* of the file, before the step; -1 */
     uint8_t phase, progress;
     bool under_way, waits, chained;
@@ -76,9 +76,9 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_create_durable(struct tacet
 
 /*
  * Copies up to so many bytes from file to file on a helper thread: copy_file_range(2), where that is refused (across
- * file systems, special files) by reading and writing. Result: bytes, fewer only at the end of `from`. Both offsets are
- * explicit. Holes may be filled. steps must not lie on a `copying` task's stack (-EFAULT). A cancel takes effect between
- * portions of 64 MiB.
+ * file systems, special files) by reading and writing. Result: bytes, fewer only at the end of `from`; within one file that is
+ * its end when the copy starts, and ranges that overlap are -EINVAL. Both offsets are explicit. Holes may be filled. steps must
+ * not lie on a `copying` task's stack (-EFAULT). A cancel takes effect between portions of 64 MiB.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_copy(struct tacet_task *task, const struct tacet_file *from,
                                                           uint64_t from_offset, const struct tacet_file *to,
@@ -90,6 +90,13 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_copy(struct tacet_task *tas
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_copy_range_blocking(int from, uint64_t from_offset, int to,
                                                                     uint64_t to_offset, size_t bytes);
+
+/*
+ * How much of so many bytes is to be copied, for who copies in portions: all, but within one file only what is there before the
+ * first portion. -EINVAL: the ranges overlap. THREAD-SAFE.
+ */
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_copy_range_limit(int from, uint64_t from_offset, int to,
+                                                                 uint64_t to_offset, uint64_t bytes);
 
 #ifdef __cplusplus
 }

@@ -22,17 +22,24 @@ static bool is_refused(int error)
            error == EPERM || error == ETXTBSY;
 }
 
-static bool is_same_file(int a, int b)
+static bool is_same_file(const struct stat *a, const struct stat *b)
 {
-    struct stat first, second;
-    return fstat(a, &first) == 0 && fstat(b, &second) == 0 && first.st_dev == second.st_dev &&
-           first.st_ino == second.st_ino;
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* By hand, ranges of one file that overlap would never end: what is read has been written before. */
-static bool may_copy_by_hand(int error, int from, int to)
+/* What is there at the start is copied: else what has just been written would be, and the copy never end. */
+tacet_result tacet_copy_range_limit(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t bytes)
 {
-    return is_refused(error) && !(error == EINVAL && is_same_file(from, to));
+    struct stat first, second;
+    if (bytes > INT64_MAX)
+        bytes = INT64_MAX;
+    if (fstat(from, &first) < 0 || fstat(to, &second) < 0 || !is_same_file(&first, &second))
+        return (tacet_result)bytes;
+    uint64_t size = S_ISREG(first.st_mode) ? (uint64_t)first.st_size : UINT64_MAX;
+    uint64_t there = size > from_offset ? size - from_offset : 0;
+    uint64_t limit = bytes < there ? bytes : there;
+    uint64_t apart = from_offset < to_offset ? to_offset - from_offset : from_offset - to_offset;
+    return apart < limit ? -EINVAL : (tacet_result)limit;
 }
 
 static tacet_result write_whole(int to, const char *from, size_t bytes, uint64_t offset)
@@ -70,14 +77,17 @@ tacet_result tacet_copy_range_blocking(int from, uint64_t from_offset, int to, u
 {
     if (bytes > INT_MAX || from_offset > INT64_MAX || to_offset > INT64_MAX)
         return -EINVAL;
+    tacet_result limit = tacet_copy_range_limit(from, from_offset, to, to_offset, bytes);
+    if (limit < 0)
+        return limit;
     off_t in = (off_t)from_offset, out = (off_t)to_offset;
     size_t done = 0;
+    bytes = (size_t)limit;
     while (done < bytes) {
         ssize_t r = copy_file_range(from, &in, to, &out, bytes - done, 0);
         if (r > 0) {
             done += (size_t)r;
-        } else if (r == 0 ||
-                   may_copy_by_hand(errno, from, to)) { /* 0: the end; or a file of /proc, whose size is not known */
+        } else if (r == 0 || is_refused(errno)) { /* 0: the end; or a file of /proc, whose size is not known */
             tacet_result more = copy_by_hand(from, from_offset + done, to, to_offset + done, bytes - done);
             return more >= 0 ? (tacet_result)done + more : done > 0 ? (tacet_result)done : more;
         } else if (errno != EINTR) {
@@ -89,24 +99,32 @@ tacet_result tacet_copy_range_blocking(int from, uint64_t from_offset, int to, u
 
 static tacet_result copy_portion(void *arg)
 {
-    const struct tacet_steps *steps = arg;
-    return tacet_copy_range_blocking(steps->descriptors[0], steps->offsets[0] + steps->bytes, steps->descriptors[1],
-                                     steps->offsets[1] + steps->bytes, steps->chunk);
+    struct tacet_steps *steps = arg;
+    const int *fds = steps->descriptors;
+    const uint64_t *offsets = steps->offsets;
+    if (steps->bytes == 0) {
+        tacet_result r = tacet_copy_range_limit(fds[0], offsets[0], fds[1], offsets[1], steps->limit);
+        if (r < 0)
+            return r;
+        steps->limit = (uint64_t)r;
+    }
+    uint64_t left = steps->limit - steps->bytes;
+    size_t portion = left < PORTION_BYTES_MAX ? (size_t)left : PORTION_BYTES_MAX;
+    return tacet_copy_range_blocking(fds[0], offsets[0] + steps->bytes, fds[1], offsets[1] + steps->bytes, portion);
 }
 
 static tacet_result begin_copy(const struct steps_call *call)
 {
-    uint64_t left = call->bytes - call->steps->bytes;
-    call->steps->chunk = left < PORTION_BYTES_MAX ? (size_t)left : PORTION_BYTES_MAX;
     return tacet_run_blocking(call->task, copy_portion, call->steps);
 }
 
 static uint8_t end_copy(const struct steps_call *call, tacet_result r)
 {
+    struct tacet_steps *steps = call->steps;
     if (r < 0)
         return steps_end(call, r);
-    call->steps->bytes += (uint64_t)r;
-    return r > 0 && call->steps->bytes < call->bytes ? 0 : steps_end(call, (tacet_result)call->steps->bytes);
+    steps->bytes += (uint64_t)r;
+    return r > 0 && steps->bytes < steps->limit ? 0 : steps_end(call, (tacet_result)steps->bytes);
 }
 
 tacet_result tacet_file_copy(struct tacet_task *task, const struct tacet_file *from, uint64_t from_offset,
@@ -115,8 +133,9 @@ tacet_result tacet_file_copy(struct tacet_task *task, const struct tacet_file *f
     static const struct steps_phase copies = {begin_copy, end_copy};
     if (task == NULL || from == NULL || to == NULL || steps == NULL)
         return -EINVAL;
-    const struct steps_call call = {.task = task, .steps = steps, .bytes = bytes < INT64_MAX ? bytes : INT64_MAX};
+    const struct steps_call call = {.task = task, .steps = steps};
     if (!steps->under_way) {
+        steps->limit = bytes;
         steps->descriptors[0] = from->fd;
         steps->descriptors[1] = to->fd;
         steps->offsets[0] = from_offset;

@@ -71,15 +71,22 @@ inline operation<tee_request> tee(const file& from, const file& to, std::size_t 
 }
 
 // Copies up to so many bytes on a helper thread: by copy_file_range(2), where that is refused by reading and writing. The
-// number of bytes, fewer only at the end of `from`. Holes may be filled. A cancel takes effect between portions of 64 MiB.
+// number of bytes, fewer only at the end of `from`; within one file that is its end when the copy starts, and ranges that
+// overlap are an invalid_argument. Holes may be filled. A cancel takes effect between portions of 64 MiB.
 inline task<std::uint64_t> copy_range(const file& from, std::uint64_t from_offset, const file& to,
                                       std::uint64_t to_offset, std::uint64_t bytes = UINT64_MAX)
 {
     constexpr std::uint64_t portion_max = std::uint64_t{64} << 20;
     std::uint64_t done = 0;
     while (done < bytes) {
-        const auto portion = static_cast<std::size_t>(std::min(bytes - done, portion_max));
-        auto copy = [&] {
+        auto copy = [&]() -> tacet_result {
+            if (done == 0) {
+                const tacet_result limit = tacet_copy_range_limit(from.fd(), from_offset, to.fd(), to_offset, bytes);
+                if (limit < 0)
+                    return limit;
+                bytes = static_cast<std::uint64_t>(limit);
+            }
+            const auto portion = static_cast<std::size_t>(std::min(bytes - done, portion_max));
             return tacet_copy_range_blocking(from.fd(), from_offset + done, to.fd(), to_offset + done, portion);
         };
         const tacet_result r = co_await run_blocking(copy);

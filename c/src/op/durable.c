@@ -122,11 +122,12 @@ static uint8_t end_synced(const struct steps_call *call, tacet_result synced)
     note_synced(call->file, synced);
     if (steps->progress == STEPS_FAILED)
         return steps_end(call, steps->result);
-    if (synced < 0 && synced != -ECANCELED)
+    bool interrupted = steps_interrupted(call, synced);
+    if (synced < 0 && synced != -ECANCELED && !interrupted)
         return steps_end(call, synced);
     if (steps->progress == STEPS_AGAIN)
         return steps_cancelled(call) ? steps_end(call, -ECANCELED) : CHAIN;
-    if (!steps->chained)
+    if (!steps->chained || interrupted)
         return SYNC_ALONE;
     return steps_end(call, synced < 0 ? synced : (tacet_result)call->bytes);
 }
@@ -138,6 +139,8 @@ static tacet_result begin_sync_alone(const struct steps_call *call)
 
 static uint8_t end_sync_alone(const struct steps_call *call, tacet_result r)
 {
+    if (steps_interrupted(call, r))
+        return call->steps->phase;
     return steps_end(call, r < 0 ? r : (tacet_result)call->bytes);
 }
 
@@ -179,7 +182,7 @@ static tacet_result begin_open(const struct steps_call *call)
 
 static uint8_t end_open(const struct steps_call *call, tacet_result r)
 {
-    if (r == -EEXIST)
+    if (r == -EEXIST || steps_interrupted(call, r))
         return OPEN;
     if (r < 0)
         return steps_end(call, r);
@@ -215,6 +218,8 @@ static tacet_result begin_sync(const struct steps_call *call)
 
 static uint8_t end_sync(const struct steps_call *call, tacet_result r)
 {
+    if (steps_interrupted(call, r))
+        return SYNC;
     return r < 0 ? give_up(call, r) : CLOSE;
 }
 
@@ -238,6 +243,8 @@ static tacet_result begin_place(const struct steps_call *call)
 
 static uint8_t end_place(const struct steps_call *call, tacet_result r)
 {
+    if (steps_interrupted(call, r))
+        return PLACE;
     if (r < 0)
         return give_up(call, r);
     return call->flags & TACET_DURABLE_REPLACE ? SYNC_DIRECTORY : TAKE_NAME_AWAY;

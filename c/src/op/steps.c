@@ -3,8 +3,6 @@
 
 #include <tacet/op.h>
 
-#include <errno.h>
-
 #define CHUNK_BYTES_MAX ((size_t)1 << 30)
 
 /* A step may end without a wait: then it is not the one before that was cancelled. */
@@ -59,7 +57,7 @@ void steps_settle_position(const struct steps_call *call, const struct tacet_fil
 enum steps_progress steps_note_written(const struct steps_call *call, tacet_result *r)
 {
     bool cancelled = steps_cancelled(call);
-    if (*r == -EINTR && !cancelled)
+    if (steps_interrupted(call, *r))
         return STEPS_AGAIN;
     if (*r == 0 && call->bytes > call->steps->bytes)
         *r = -EIO; /* it would go on for ever */
@@ -71,8 +69,6 @@ enum steps_progress steps_note_written(const struct steps_call *call, tacet_resu
             return STEPS_AGAIN;
         *r = -ECANCELED;
     }
-    if (*r == -EINTR)
-        *r = -ECANCELED;
     return STEPS_FAILED;
 }
 
@@ -88,8 +84,8 @@ static uint8_t end_read(const struct steps_call *call, tacet_result r)
     struct tacet_steps *steps = call->steps;
     bool cancelled = steps_cancelled(call);
     steps_settle_position(call, call->file, r);
-    if (r == -EINTR)
-        return cancelled ? steps_end(call, -ECANCELED) : 0;
+    if (steps_interrupted(call, r))
+        return 0;
     if (r < 0)
         return steps_end(call, r);
     steps->bytes += (uint64_t)r;

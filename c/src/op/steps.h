@@ -9,6 +9,8 @@
 
 #include <tacet/steps.h>
 
+#include <errno.h>
+
 struct steps_call {
     struct tacet_task *task;
     struct tacet_steps *steps;
@@ -30,10 +32,10 @@ struct steps_phase {
 
 tacet_result steps_run(const struct steps_call *call, const struct steps_phase *phases);
 
-/* The call ends with this. */
+/* The call ends with this. Where a step was interrupted and is not made again it was cancelled. */
 static inline uint8_t steps_end(const struct steps_call *call, tacet_result result)
 {
-    call->steps->result = result;
+    call->steps->result = result != -EINTR ? result : -ECANCELED;
     return STEPS_END;
 }
 
@@ -57,6 +59,12 @@ static inline bool steps_cancelled(const struct steps_call *call)
 {
     return call->task->wait == TACET_WAIT_TO_THE_END &&
            !(call->task->attention & (TACET_TASK_TIMED_OUT | TACET_TASK_CANCEL_PENDING));
+}
+
+/* Whether the step that has ended with this is to be made again. */
+static inline bool steps_interrupted(const struct steps_call *call, tacet_result r)
+{
+    return r == -EINTR && !steps_cancelled(call);
 }
 
 #endif

@@ -1,9 +1,12 @@
 /* An executor that is destroyed with tasks and operations in it. */
+#include "support/altered_ring.h"
 #include "support/support.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <mqueue.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -291,4 +294,59 @@ TEST_CASE("released tasks are destroyed with their executor, the later ones firs
         CHECK(destroyed.empty());
     }
     CHECK(destroyed == std::vector<int>{2, 1, 0});
+}
+
+TEST_CASE("on a kernel that cannot cancel all at once, what is in flight ends all the same", "[destroy]")
+{
+    const unsigned old_flags = IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN;
+    const unsigned forbidden = GENERATE_COPY(old_flags, old_flags | IORING_SETUP_SUBMIT_ALL);
+    const unsigned entries = GENERATE(1u, 256u);
+    const bool submitted = GENERATE(false, true);
+    CAPTURE(forbidden, entries, submitted);
+    const support::pipe pipe;
+    const tacet_file reader = pipe.reader();
+    executor executor(ring_kind{"older", entries, forbidden});
+    altered_ring_refuse_cancel_flags(executor);
+    std::vector<counted_op> polls(300);
+    for (counted_op& each : polls) {
+        REQUIRE(tacet_op_init_callback(&each.op, executor, note, TACET_PRIORITY_NORMAL) == 0);
+        REQUIRE(tacet_poll_start(&each.op, nullptr, reader.fd, POLLIN) == 0);
+    }
+    tacet_multishot multishot = {};
+    REQUIRE(tacet_poll_multishot_start(&multishot, executor, reader.fd, POLLIN, 4) == 0);
+    char bytes[2];
+    tacet_op started = {};
+    task task(suspending_switchers()[0],
+              {[&](tacet_task* self) { return tacet_file_read_start(&started, self, &reader, bytes, 1, 0); },
+               [&](tacet_task* self) { return tacet_file_read(self, &reader, bytes + 1, 1, 0); }});
+    task.attach(executor);
+    for (int round = 0; submitted && round < 10; round++) {
+        const timespec at_once = {0, 0};
+        for (counted_op& each : polls) /* some come and go */
+            if (each.op.request.state == TACET_OP_IDLE && each.result < 0)
+                CHECK(tacet_poll_start(&each.op, nullptr, reader.fd, POLLIN) == 0);
+        CHECK(tacet_op_cancel(&polls[static_cast<std::size_t>(round) * 7].op) == 0);
+        CHECK(tacet_executor_run(executor, TACET_UNTIL_STOPPED, &at_once) >= -ETIME);
+    }
+    CHECK(executor.stats().in_flight > 290);
+    CHECK(executor.destroy() == 0);
+    CHECK(std::all_of(polls.begin(), polls.end(), [](const counted_op& each) { return each.called > 0; }));
+    CHECK(std::all_of(polls.begin(), polls.end(), [](const counted_op& each) { return each.result == -ECANCELED; }));
+    CHECK(started.request.state == TACET_OP_IDLE);
+    CHECK(tacet_task_has_exited(task));
+    tacet_multishot_abandon(&multishot, [](tacet_multishot*) {});
+}
+
+TEST_CASE("what the cancelling of everything has missed is cancelled again", "[destroy]")
+{
+    const support::pipe pipe;
+    executor executor(GENERATE(from_range(kernel_rings())));
+    counted_op poll;
+    REQUIRE(tacet_op_init_callback(&poll.op, executor, note, TACET_PRIORITY_NORMAL) == 0);
+    REQUIRE(tacet_poll_start(&poll.op, nullptr, pipe.reader().fd, POLLIN) == 0);
+    let_settle(executor);
+    altered_ring_misdirect_cancels(executor, 2);
+    CHECK(executor.destroy() == 0);
+    CHECK(poll.called == 1);
+    CHECK(poll.result == -ECANCELED);
 }

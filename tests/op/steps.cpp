@@ -1,5 +1,5 @@
 /* Operations of several steps: whole transfers, durable writes, copies; on every switcher, and cut short at every step. */
-#include "support/endings.h"
+#include "support/altered_ring.h"
 #include "support/support.hpp"
 
 #include <cerrno>
@@ -277,11 +277,11 @@ TEST_CASE("a durable write whose sync was interrupted makes it again", "[steps]"
     temporary_directory directory;
     open_file file(directory / "file", O_RDWR | O_CREAT);
     const steps_owner steps;
-    endings_replace(run, IORING_OP_FSYNC, -EINTR, times);
+    altered_ring_end(run, IORING_OP_FSYNC, -EINTR, times);
     CHECK(run(task::made_again([&](tacet_task* self) {
               return tacet_file_write_durable(self, &file.file, "12345", 5, 0, steps);
           })) == 5);
-    CHECK(endings_seen() == times + 1);
+    CHECK(altered_ring_ended() == times + 1);
     CHECK(file.file.sync_error == 0);
     CHECK(directory.read("file") == "12345");
 }
@@ -292,11 +292,11 @@ TEST_CASE("a durable file is made also where its steps are interrupted", "[steps
     temporary_directory directory;
     open_file dir(directory.path(), O_RDONLY | O_DIRECTORY);
     const steps_owner steps;
-    endings_replace(run, IORING_OP_FSYNC, -EINTR, 3);
+    altered_ring_end(run, IORING_OP_FSYNC, -EINTR, 3);
     CHECK(run(task::made_again([&](tacet_task* self) {
               return tacet_file_create_durable(self, &dir.file, "file", 0600, "12345", 5, 0, steps);
           })) == 5);
-    CHECK(endings_seen() == 5); /* of the file and of its directory */
+    CHECK(altered_ring_ended() == 5); /* of the file and of its directory */
     CHECK(dir.file.sync_error == 0);
     CHECK(directory.read("file") == "12345");
     CHECK(entries_of(directory.path()) == 1);

@@ -22,6 +22,9 @@
 
 #define ENTRIES_MAX (1u << 20)
 
+/* A cancel may miss what the kernel has in its hands at that moment. */
+#define ASK_AGAIN_NS (100 * 1000 * 1000)
+
 _Thread_local char executor_thread_identity;
 
 /* The living executors of this thread. A file may outlive the executor that it names, and asks here. */
@@ -218,11 +221,17 @@ static void drain(struct executor *executor)
     op_cancel_everything(executor);
     cancel_timers(executor);
     run_callbacks(executor);
+    uint64_t asked_ns = executor->ring.ops->now();
     while (ring_in_flight(&executor->ring) > 0) {
-        if (executor_enter(executor, 1, TACET_FOREVER) < 0)
+        if (executor_enter(executor, 1, ASK_AGAIN_NS) < 0)
             break;
         completion_collect(executor);
         run_callbacks(executor);
+        uint64_t now = executor->ring.ops->now();
+        if (now - asked_ns < ASK_AGAIN_NS)
+            continue;
+        op_cancel_everything(executor);
+        asked_ns = now;
     }
 }
 

@@ -11,6 +11,7 @@
 #include "ring/admission.h"
 #include "ring/completion.h"
 #include "ring/descriptors.h"
+#include "ring/outstanding.h"
 #include "task/c_task.h"
 #include "task/deadline.h"
 
@@ -123,16 +124,45 @@ tacet_result tacet_op_cancel(struct tacet_op *op)
     return executor_is_mine(executor) ? request_cancel(executor, &op->request) : -EPERM;
 }
 
+/* Whatever comes of it: its completion is nobody's. */
+static void cancel_for_nobody(struct executor *executor, uint64_t user_data, int flags)
+{
+    struct io_uring_sqe *sqe = reserved_sqe(executor);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_cancel64(sqe, user_data, flags);
+    sqe->user_data = TACET_TAG_WAKE;
+    ring_commit_own(&executor->ring);
+}
+
+/* What is queued is outstanding when the kernel has taken it. */
+static tacet_result submit_all(struct executor *executor)
+{
+    tacet_result r = 0;
+    while (r == 0 && executor->shared.sq.tail != executor->shared.sq.submitted) {
+        r = executor_enter(executor, 0, 0);
+        completion_collect(executor);
+    }
+    return r;
+}
+
+static void cancel_outstanding(struct executor *executor)
+{
+    if (submit_all(executor) < 0)
+        return;
+    uint64_t user_data;
+    for (uint32_t place = 0; (user_data = outstanding_next(executor->ring.outstanding, &place)) != 0;)
+        cancel_for_nobody(executor, user_data, 0);
+}
+
 void op_cancel_everything(struct executor *executor)
 {
     if (ring_in_flight(&executor->ring) == 0)
         return;
-    struct io_uring_sqe *sqe = reserved_sqe(executor);
-    if (sqe == NULL)
-        return;
-    io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
-    sqe->user_data = TACET_TAG_WAKE;
-    ring_commit_own(&executor->ring);
+    if (executor->ring.outstanding != NULL)
+        cancel_outstanding(executor);
+    else
+        cancel_for_nobody(executor, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
 }
 
 void op_discard(struct tacet_op *op)

@@ -9,6 +9,7 @@
 #include "op/op.h"
 #include "ring/admission.h"
 #include "ring/descriptors.h"
+#include "ring/outstanding.h"
 #include "task/c_task.h"
 #include "task/deadline.h"
 
@@ -327,6 +328,12 @@ static inline bool dispatch_short(struct executor *executor, uint64_t user_data,
     return true;
 }
 
+static TACET_COLD void note_not_outstanding(const struct ring *ring, uint32_t head, uint32_t tail)
+{
+    for (; head != tail; head++)
+        outstanding_remove(ring->outstanding, &ring->cqes[head & ring->cq_mask]);
+}
+
 void completion_collect(struct executor *executor)
 {
     struct ring *ring = &executor->ring;
@@ -336,6 +343,8 @@ void completion_collect(struct executor *executor)
     if (head == tail)
         return;
     ring->completed += tail - head;
+    if (TACET_UNLIKELY(ring->outstanding != NULL))
+        note_not_outstanding(ring, head, tail);
     const struct io_uring_cqe *cqes = ring->cqes;
     const uint32_t mask = ring->cq_mask;
     const bool closing = executor->closing; /* then all of it was asked to end */

@@ -67,7 +67,8 @@ struct ring {
     struct io_uring_cqe *cqes;
     uint32_t *cq_head, *cq_tail;
     uint32_t cq_mask;
-    const uint32_t *sq_flags; /* IORING_SQ_TASKRUN, IORING_SQ_CQ_OVERFLOW */
+    const uint32_t *sq_flags;        /* IORING_SQ_TASKRUN, IORING_SQ_CQ_OVERFLOW */
+    struct outstanding *outstanding; /* where the kernel cannot be told to cancel all that it has; else NULL */
 
     uint64_t enters, submitted, completed, cq_overflows, refused;
     uint64_t supported[4]; /* a bit an opcode */

@@ -8,6 +8,7 @@
  */
 #include "base/clock.h"
 #include "ring/message.h"
+#include "ring/outstanding.h"
 #include "ring/ring.h"
 
 #include <errno.h>
@@ -137,6 +138,18 @@ static void probe_opcodes(struct ring *ring)
     io_uring_free_probe(probe);
 }
 
+/* As old as these flags, so with every rung that has one of them: to cancel all that is in flight by one request (Linux 5.19). */
+static tacet_result keep_outstanding(struct ring *ring, const struct tacet_executor_options *options, size_t rung)
+{
+    if (ladder[rung].flags & (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN))
+        return 0;
+    ring->outstanding = outstanding_create();
+    if (ring->outstanding != NULL)
+        return 0;
+    message_set(options, "no memory to note what is in flight");
+    return -ENOMEM;
+}
+
 static void map_queues(struct ring *ring, unsigned users)
 {
     struct io_uring *uring = &ring->uring;
@@ -261,8 +274,11 @@ static tacet_result init(struct ring *ring, const struct tacet_executor_options 
                         (ring->uring.features & TACET_FEAT_NO_IOWAIT ? TACET_ENTER_NO_IOWAIT : 0);
     map_queues(ring, options->ring_entries);
     probe_opcodes(ring);
-    r = init_wake(ring, options);
+    r = keep_outstanding(ring, options, rung);
+    if (r == 0)
+        r = init_wake(ring, options);
     if (r < 0) {
+        outstanding_destroy(ring->outstanding);
         close_ring(ring);
         return r;
     }
@@ -274,6 +290,7 @@ static void finish(struct ring *ring)
 {
     close_ring(ring);
     close(ring->wake_fd);
+    outstanding_destroy(ring->outstanding);
 }
 
 /* Waits that go the usual way before another attempt to do without. */
@@ -283,6 +300,8 @@ static inline tacet_result enter_with(struct ring *ring, unsigned wait_nr, unsig
                                       size_t argument_bytes)
 {
     struct tacet_submission_queue *sq = ring->sq;
+    if (TACET_UNLIKELY(ring->outstanding != NULL) && !outstanding_reserve(ring->outstanding, sq))
+        return -EAGAIN;
     if (__atomic_load_n(ring->sq_flags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW)
         ring->cq_overflows++;
     ring->enters++;
@@ -291,6 +310,8 @@ static inline tacet_result enter_with(struct ring *ring, unsigned wait_nr, unsig
     int r = io_uring_enter2((unsigned)ring->enter_fd, sq->tail - sq->submitted, wait_nr, flags, argument,
                             argument_bytes);
     if (TACET_LIKELY(r >= 0)) {
+        if (TACET_UNLIKELY(ring->outstanding != NULL))
+            outstanding_add(ring->outstanding, sq, (uint32_t)r);
         ring_taken(ring, (uint32_t)r);
         return 0;
     }

@@ -273,6 +273,8 @@ void tacet_sqe_use_registered(struct tacet_executor *executor, struct io_uring_s
 {
     const struct tacet_descriptors *table = executor->descriptors;
     bool closes = sqe->opcode == IORING_OP_CLOSE;
+    if (sqe->opcode == TACET_OPCODE_WAITID) /* in that place it names a process */
+        return;
     if (is_of(table, sqe->fd)) {
         uint32_t slot = slot_of(sqe->fd);
         sqe->fd = closes ? 0 : (int)slot;

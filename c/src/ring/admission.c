@@ -22,6 +22,7 @@ static void limit(struct admission *admission, enum kind kind, unsigned max)
     admission->max[kind] = max != 0 ? max : UINT32_MAX;
     for (unsigned level = 0; level < TACET_PRIORITY_COUNT; level++)
         admission->waiting[kind][level] = empty_fifo;
+    admission->is_limited[kind] = kind != ALL && (max != 0 || admission->max[ALL] != UINT32_MAX);
 }
 
 tacet_result admission_create(struct admission **admission, const struct tacet_executor_options *options)
@@ -177,7 +178,7 @@ static bool sift_one(struct executor *executor, const struct io_uring_sqe *sqe)
     if ((sqe->user_data & TACET_TAG_MASK) > TACET_TAG_GROUP ||
         request_of(sqe->user_data)->attention & TACET_OP_LIMITED) /* nobody's request, or it has passed already */
         return true;
-    enum kind kind = kind_of(sqe, &status);
+    enum kind kind = kind_of(admission, sqe, &status);
     if (kind == NOT_LIMITED)
         return true;
     uint32_t file = NONE;

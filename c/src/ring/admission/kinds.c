@@ -1,6 +1,6 @@
 /*
  * Which operations are limited: a table by opcode, and what the opcode does not tell. Only what ends of itself is: a read of a
- * pipe may wait for ever, so a descriptor is looked at.
+ * pipe may wait for ever, so a descriptor is looked at, but only where that decides something.
  */
 #include "ring/admission/parts.h"
 
@@ -64,12 +64,12 @@ bool is_ordered(const struct admission *admission, const struct io_uring_sqe *sq
            (sqe->opcode == IORING_OP_WRITE || sqe->opcode == IORING_OP_WRITEV || sqe->opcode == IORING_OP_WRITE_FIXED);
 }
 
-enum kind kind_of(const struct io_uring_sqe *sqe, struct stat *status)
+enum kind kind_of(const struct admission *admission, const struct io_uring_sqe *sqe, struct stat *status)
 {
     const enum kind kind = kind_of_opcode(sqe->opcode);
     const unsigned passes = IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_BUFFER_SELECT | /* the buffers limit these */
                             IOSQE_FIXED_FILE; /* which file it is cannot be asked */
-    if (sqe->flags & passes)
+    if (sqe->flags & passes || (!admission->is_limited[kind] && !is_ordered(admission, sqe)))
         return NOT_LIMITED;
     if (sqe->opcode == IORING_OP_OPENAT2)
         return makes_a_file(sqe) ? WORKER : NOT_LIMITED;

@@ -62,6 +62,7 @@ struct kept_descriptor {
 
 struct admission {
     uint32_t in_flight[KIND_COUNT], max[KIND_COUNT];
+    bool is_limited[KIND_COUNT];
     struct fifo waiting[KIND_COUNT][TACET_PRIORITY_COUNT];
     uint64_t waiting_count;
     uint32_t sifted; /* as the submission queue's tail: what stands before has been looked at */
@@ -77,7 +78,7 @@ struct admission {
 /* ---- kinds.c ---- */
 
 /* Its kind, and the status of the file where it is DATA. */
-enum kind kind_of(const struct io_uring_sqe *sqe, struct stat *status);
+enum kind kind_of(const struct admission *admission, const struct io_uring_sqe *sqe, struct stat *status);
 
 /* Of an operation of limited kind, which has passed. */
 enum kind kind_of_opcode(unsigned opcode);

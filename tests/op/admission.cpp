@@ -137,6 +137,29 @@ TEST_CASE("who waits for a limit follows by I/O priority, and within one in orde
     CHECK(order == expected);
 }
 
+TEST_CASE("a limit that others fill lets a quarter more of high priority pass, and no more", "[admission]")
+{
+    const unsigned limit = GENERATE(1u, 4u, 5u, 8u), kind = GENERATE(0u, 1u, 2u);
+    const bool syncs = GENERATE(false, true);
+    CAPTURE(limit, kind, syncs);
+    const unsigned more = (limit + 3) / 4;
+    executor executor(kind == 2 ? limited(0, 0, limit, 64) : limited(limit, limit, 0, 64));
+    const scratch_file scratch;
+    std::vector<int> ends;
+    const tacet_priority lower = kind == 0 ? TACET_PRIORITY_NORMAL : TACET_PRIORITY_LOW;
+    std::vector<numbered> others = make_ops(executor, static_cast<int>(limit) + 3, ends, lower);
+    std::vector<numbered> high = make_ops(executor, static_cast<int>(more) + 2, ends, TACET_PRIORITY_HIGH);
+    for (std::vector<numbered>* ops : {&others, &high})
+        for (numbered& each : *ops)
+            CHECK((syncs ? tacet_file_datasync_start(&each.op, nullptr, &scratch.file)
+                         : tacet_file_read_start(&each.op, nullptr, &scratch.file, &each.byte, 1, 0)) == 0);
+    REQUIRE(tacet_executor_run(executor, 1, nullptr) == 1);
+    CHECK(executor.stats().submitted == limit + more); /* what has been passed since is queued */
+    executor.run_until_idle();
+    CHECK(ends.size() == others.size() + high.size());
+    CHECK(std::count_if(ends.begin(), ends.end(), [](int number) { return number < 0; }) == 0);
+}
+
 TEST_CASE("what may wait for ever is not limited", "[admission]")
 {
     executor executor(limited(1, 1, 1));

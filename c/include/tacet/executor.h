@@ -31,7 +31,8 @@ struct tacet_executor_options {
 
     /*
      * Limits to what the kernel has at a time; 0: none. Further operations wait here, and follow by the I/O priority of their
-     * tasks (callbacks: by their own). So a flood of low ones does not stand in the way of a high one. Limited are reads and
+     * tasks (callbacks: by their own). Those of high priority may be a quarter more, at least one: a flood of low ones does not
+     * stand in the way of a high one, though the kernel is at work on as many as may be. Limited are reads and
      * writes of regular files (data), and what takes a kernel's worker thread each: syncs, allocate, truncate, stat, advice,
      * changes of directories, extended attributes, opens that make a file (worker). Never what may wait for ever, such as reads of pipes and
      * sockets, nor chains. An operation that finds no memory to wait in ends with -ENOMEM. What it names may be closed while

@@ -17,12 +17,22 @@
 
 /* ---- Making it ---- */
 
+/* Those of high priority find some places more: low ones, which fill the others, do not stand in their way. */
+static uint32_t places_for(unsigned level, unsigned max)
+{
+    if (max == 0)
+        return UINT32_MAX;
+    uint64_t more = level == TACET_PRIORITY_HIGH ? (max + 3ull) / 4 : 0;
+    return max + more < UINT32_MAX ? (uint32_t)(max + more) : UINT32_MAX;
+}
+
 static void limit(struct admission *admission, enum kind kind, unsigned max)
 {
-    admission->max[kind] = max != 0 ? max : UINT32_MAX;
-    for (unsigned level = 0; level < TACET_PRIORITY_COUNT; level++)
+    for (unsigned level = 0; level < TACET_PRIORITY_COUNT; level++) {
+        admission->max[kind][level] = places_for(level, max);
         admission->waiting[kind][level] = empty_fifo;
-    admission->is_limited[kind] = kind != ALL && (max != 0 || admission->max[ALL] != UINT32_MAX);
+    }
+    admission->is_limited[kind] = kind != ALL && (max != 0 || admission->max[ALL][0] != UINT32_MAX);
 }
 
 tacet_result admission_create(struct admission **admission, const struct tacet_executor_options *options)
@@ -84,9 +94,10 @@ static unsigned level_of(struct tacet_request *request)
     }
 }
 
-static bool has_room(const struct admission *admission, enum kind kind)
+static bool has_room(const struct admission *admission, enum kind kind, unsigned level)
 {
-    return admission->in_flight[kind] < admission->max[kind] && admission->in_flight[ALL] < admission->max[ALL];
+    return admission->in_flight[kind] < admission->max[kind][level] &&
+           admission->in_flight[ALL] < admission->max[ALL][level];
 }
 
 static void pass(struct admission *admission, struct tacet_request *request, enum kind kind, uint32_t place)
@@ -121,7 +132,7 @@ static bool admit(struct executor *executor, const struct io_uring_sqe *sqe, enu
     struct tacet_request *request = request_of(sqe->user_data);
     const unsigned level = level_of(request);
     const bool has_turn = file == NONE || turns_take(admission, file);
-    if (has_turn && has_room(admission, kind) && queue_is_first(admission, kind, level)) {
+    if (has_turn && has_room(admission, kind, level) && queue_is_first(admission, kind, level)) {
         pass(admission, request, kind, file != NONE ? HAS_FILE | file : NONE);
         return true;
     }
@@ -239,7 +250,7 @@ static bool pass_next(struct executor *executor)
     for (unsigned level = 0; level < TACET_PRIORITY_COUNT; level++) {
         for (enum kind kind = DATA; kind < KIND_COUNT; kind++) {
             uint32_t first = admission->waiting[kind][level].first;
-            if (first != NONE && has_room(admission, kind)) {
+            if (first != NONE && has_room(admission, kind, level)) {
                 pass_one(executor, first, kind);
                 return true;
             }

@@ -14,7 +14,7 @@
  * With ordered writes, a write to a regular file also waits for the end of the write to that file that was started before it.
  *
  * Owner thread only. Invariants: a request with TACET_OP_LIMITED either waits (its `place` is an entry's index) or counts as with
- * the kernel; in_flight[k] <= max[k]; nothing waits unless something of a limited kind is in flight.
+ * the kernel; in_flight[k] <= max[k] of high priority; nothing waits unless something of a limited kind is in flight.
  */
 #ifndef RING_ADMISSION_H
 #define RING_ADMISSION_H

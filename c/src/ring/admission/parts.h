@@ -61,7 +61,7 @@ struct kept_descriptor {
 #define BUCKETS 64u
 
 struct admission {
-    uint32_t in_flight[KIND_COUNT], max[KIND_COUNT];
+    uint32_t in_flight[KIND_COUNT], max[KIND_COUNT][TACET_PRIORITY_COUNT]; /* max: what a level sees */
     bool is_limited[KIND_COUNT];
     struct fifo waiting[KIND_COUNT][TACET_PRIORITY_COUNT];
     uint64_t waiting_count;

@@ -62,10 +62,13 @@ void raw_nop::run(std::uint64_t ops)
     }
 }
 
-raw_read::raw_read(int fd, std::byte* buffers, std::size_t block_bytes, std::uint64_t blocks, unsigned depth)
+raw_read::raw_read(int fd, std::byte* buffers, std::size_t block_bytes, std::uint64_t blocks, unsigned depth,
+                   raw_buffers kind)
     : ring_(depth), fd_(fd), buffers_(buffers), block_bytes_(block_bytes), blocks_(blocks), random_(next_seed()),
-      wanted_(depth)
+      kind_(kind), wanted_(depth)
 {
+    if (kind_ == raw_buffers::registered)
+        register_buffers();
     for (unsigned slot = 0; slot < depth; slot++)
         start(slot);
 }
@@ -84,12 +87,25 @@ raw_read::~raw_read()
     }
 }
 
+void raw_read::register_buffers()
+{
+    std::vector<iovec> vectors;
+    for (std::size_t slot = 0; slot < wanted_.size(); slot++)
+        vectors.push_back({buffers_ + slot * block_bytes_, block_bytes_});
+    throw_if_failed(io_uring_register_buffers(ring_.get(), vectors.data(), static_cast<unsigned>(vectors.size())),
+                    "io_uring_register_buffers");
+}
+
 void raw_read::start(std::size_t slot)
 {
     wanted_[slot] = random_below(random_, blocks_);
     io_uring_sqe* sqe = io_uring_get_sqe(ring_.get());
-    io_uring_prep_read(sqe, fd_, buffers_ + slot * block_bytes_, static_cast<unsigned>(block_bytes_),
-                       wanted_[slot] * block_bytes_);
+    std::byte* buffer = buffers_ + slot * block_bytes_;
+    const auto bytes = static_cast<unsigned>(block_bytes_);
+    if (kind_ == raw_buffers::registered)
+        io_uring_prep_read_fixed(sqe, fd_, buffer, bytes, wanted_[slot] * block_bytes_, static_cast<int>(slot));
+    else
+        io_uring_prep_read(sqe, fd_, buffer, bytes, wanted_[slot] * block_bytes_);
     sqe->user_data = slot;
     in_flight_++;
 }

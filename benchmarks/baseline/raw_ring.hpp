@@ -37,11 +37,17 @@ private:
     unsigned batch_;
 };
 
+enum class raw_buffers {
+    plain,
+    registered, // one for each read in flight, by its number
+};
+
 // Random block reads of one file, `depth` always in flight: one enter waits for at least one, refills at once.
 class raw_read {
 public:
     // buffers: room for `depth` blocks.
-    raw_read(int fd, std::byte* buffers, std::size_t block_bytes, std::uint64_t blocks, unsigned depth);
+    raw_read(int fd, std::byte* buffers, std::size_t block_bytes, std::uint64_t blocks, unsigned depth,
+             raw_buffers kind = raw_buffers::plain);
     raw_read(const raw_read&) = delete;
     raw_read& operator=(const raw_read&) = delete;
     ~raw_read();
@@ -51,6 +57,7 @@ public:
     std::uint64_t run(std::uint64_t ops);
 
 private:
+    void register_buffers();
     void start(std::size_t slot);
     std::size_t finish(const io_uring_cqe& cqe);
 
@@ -61,6 +68,7 @@ private:
     std::size_t block_bytes_;
     std::uint64_t blocks_;
     std::uint64_t random_;
+    raw_buffers kind_;
     std::vector<std::uint64_t> wanted_;
 };
 

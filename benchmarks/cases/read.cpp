@@ -1,6 +1,7 @@
 // Case `read`: random 4 KiB reads of a file in the page cache, `depth` of them in flight; one operation is one read. With
 // mode `adaptive` what can be read without waiting does not go through the ring (`at_once`: that part of all reads); with
-// mode `direct` the file is opened with O_DIRECT and its disk is what is read.
+// mode `direct` the file is opened with O_DIRECT and its disk is what is read; with mode `registered` the kernel knows the
+// buffers already.
 // The baseline does the same with liburing and nothing else; `pread` is the plain system call, without any ring.
 #include "baseline/raw_ring.hpp"
 #include "cases/cases.hpp"
@@ -20,6 +21,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <span>
 
 namespace bench {
 namespace {
@@ -61,17 +63,17 @@ private:
     block* blocks_;
 };
 
-bool is_block(const block& block, tacet_result read, std::uint64_t number)
+bool is_block(const std::byte* bytes, tacet_result read, std::uint64_t number)
 {
     std::uint64_t found;
-    std::memcpy(&found, block.bytes, sizeof found);
+    std::memcpy(&found, bytes, sizeof found);
     return read == static_cast<tacet_result>(block_bytes) && found == number;
 }
 
 class raw_reads : public contestant {
 public:
-    raw_reads(const block_file& file, unsigned depth)
-        : depth_(depth), reads_(file.fd(), buffers_.get()->bytes, block_bytes, blocks, depth)
+    raw_reads(const block_file& file, unsigned depth, baseline::raw_buffers kind = baseline::raw_buffers::plain)
+        : depth_(depth), reads_(file.fd(), buffers_.get()->bytes, block_bytes, blocks, depth, kind)
     {
     }
 
@@ -94,7 +96,7 @@ public:
             const std::uint64_t number = random_below(random_, blocks);
             block& block = *buffers_.get();
             const ssize_t read = pread(fd_, block.bytes, block_bytes, static_cast<off_t>(number * block_bytes));
-            if (!is_block(block, read, number))
+            if (!is_block(block.bytes, read, number))
                 throw wrong_answer("pread: a read did not deliver its block");
         }
         return ops;
@@ -141,7 +143,7 @@ tacet_result read_on_own_stack(tacet_task* task, void* argument)
     tacet_result reads = 0;
     while (!state.shared->stop) {
         const tacet_result read = start_next(task, state);
-        if (!is_block(*state.buffer, read, state.number))
+        if (!is_block(state.buffer->bytes, read, state.number))
             return read < 0 ? read : -EBADMSG;
         reads++;
         state.shared->note_read();
@@ -155,7 +157,7 @@ tacet_result read_by_returning(tacet_task* task, void* argument)
     auto& state = *static_cast<c_read_state*>(argument);
     if (state.reads++ >= 0) {
         const tacet_result read = tacet_task_call_result(task);
-        if (!is_block(*state.buffer, read, state.number))
+        if (!is_block(state.buffer->bytes, read, state.number))
             return read < 0 ? read : -EBADMSG;
     }
     return state.shared->stop ? state.reads : start_next(task, state);
@@ -202,13 +204,34 @@ private:
     rig rig_;
 };
 
-tacet::task<tacet_result> read_until(const tacet::file& file, reading& shared, block& buffer)
+const std::byte* first_byte(const block& block)
+{
+    return block.bytes;
+}
+
+const std::byte* first_byte(const tacet::buffer& buffer)
+{
+    return buffer.bytes().data();
+}
+
+std::span<std::byte> what_to_fill(block& block)
+{
+    return block.bytes;
+}
+
+tacet::buffer_part what_to_fill(const tacet::buffer& buffer)
+{
+    return buffer.first(block_bytes);
+}
+
+template <class Buffer>
+tacet::task<tacet_result> read_until(const tacet::file& file, reading& shared, Buffer& buffer)
 {
     tacet_result reads = 0;
     while (!shared.stop) {
         const std::uint64_t number = random_below(shared.random, blocks);
-        const std::size_t read = co_await file.read(buffer.bytes, number * block_bytes);
-        if (!is_block(buffer, static_cast<tacet_result>(read), number))
+        const std::size_t read = co_await file.read(what_to_fill(buffer), number * block_bytes);
+        if (!is_block(first_byte(buffer), static_cast<tacet_result>(read), number))
             co_return -EBADMSG;
         reads++;
         shared.note_read();
@@ -225,15 +248,8 @@ tacet::file duplicate(const block_file& file)
     return tacet::file(fd, O_RDONLY, nullptr);
 }
 
-class coroutine_reads : public contestant {
+class ring_coroutine_reads : public contestant {
 public:
-    coroutine_reads(const block_file& file, unsigned depth) : rig_(ring_entries, false), file_(duplicate(file))
-    {
-        for (unsigned i = 0; i < depth; i++)
-            rig_.add(read_until(file_, shared_, buffers_.get()[i]));
-        rig_.run(depth);
-    }
-
     std::uint64_t perform(std::uint64_t ops) override
     {
         rig_.run(ops);
@@ -248,12 +264,48 @@ public:
     }
     std::uint64_t granularity() const override { return rounds_min * rig_.size(); }
 
-private:
-    buffers buffers_;
+protected:
+    explicit ring_coroutine_reads(const block_file& file) : rig_(ring_entries, false), file_(duplicate(file)) {}
+
+    // Everybody has one read under way.
+    void set_out() { rig_.run(rig_.size()); }
+
     reading shared_;
     std::uint64_t done_ = 0;
     coroutine_rig rig_;
     tacet::file file_;
+};
+
+// The buffers as a base: they are there until the executor has ended.
+class coroutine_reads : private buffers, public ring_coroutine_reads {
+public:
+    coroutine_reads(const block_file& file, unsigned depth) : ring_coroutine_reads(file)
+    {
+        for (unsigned i = 0; i < depth; i++)
+            rig_.add(read_until(file_, shared_, get()[i]));
+        set_out();
+    }
+};
+
+// Each with a buffer of the executor's pool, which the kernel knows by its number.
+class registered_reads : public ring_coroutine_reads {
+public:
+    registered_reads(const block_file& file, unsigned depth)
+        : ring_coroutine_reads(file),
+          pool_(rig_.executor(), {.small_count = depth, .large_count = 0, .small_bytes = block_bytes})
+    {
+        if (!pool_.is_registered())
+            throw unavailable(std::string(pool_.why()));
+        for (unsigned i = 0; i < depth; i++)
+            claimed_.push_back(pool_.try_claim(tacet::buffer_size::small));
+        for (const tacet::buffer& buffer : claimed_)
+            rig_.add(read_until(file_, shared_, buffer));
+        set_out();
+    }
+
+private:
+    tacet::buffer_pool pool_;
+    std::vector<tacet::buffer> claimed_;
 };
 
 // Reads that may be done without the ring are no items of the executor: it is stopped when there are enough.
@@ -355,6 +407,19 @@ void measure_cached(const block_file& file, unsigned depth, const options& optio
     group.measure(options.plan, report);
 }
 
+// Of the two baselines, with registered buffers and with plain ones, the faster one counts.
+void measure_registered(const block_file& file, unsigned depth, const options& options, report& report)
+{
+    group group;
+    const std::size_t plain = group.add_baseline("raw", std::make_unique<raw_reads>(file, depth));
+    const std::size_t fixed = group.add_baseline("raw_registered",
+                                                 std::make_unique<raw_reads>(file, depth,
+                                                                             baseline::raw_buffers::registered));
+    group.add(parameters("coroutine", depth, "registered"), std::make_unique<registered_reads>(file, depth),
+              std::vector{plain, fixed});
+    group.measure(options.plan, report);
+}
+
 void measure_direct(unsigned depth, const options& options, report& report)
 {
     const block_file file(blocks, block_bytes, reads::direct);
@@ -372,6 +437,8 @@ report run_read(const options& options)
     report report{"read", {}};
     for (const unsigned depth : {1u, 8u, 32u, 128u})
         measure_cached(file, depth, options, report);
+    for (const unsigned depth : {1u, 8u, 32u, 128u})
+        measure_registered(file, depth, options, report);
     for (const unsigned depth : {1u, 32u})
         measure_direct(depth, options, report);
     return report;

@@ -455,11 +455,13 @@ tacet_result tacet_file_read_buffer(struct tacet_task *task, const struct tacet_
 {
     struct io_uring_sqe *sqe;
     tacet_result r = TACET_PENDING;
-    if (task != NULL && may_use(task, buffer, at, bytes))
+    if (task == NULL || file == NULL)
+        return -EINVAL;
+    if (may_use(task, buffer, at, bytes))
         r = at_once_read(task, file, (char *)buffer->data + at, bytes, offset);
     if (r != TACET_PENDING)
         return r;
-    r = file == NULL ? -EINVAL : call_begin(task, IORING_OP_READ_FIXED, &sqe);
+    r = call_begin(task, IORING_OP_READ_FIXED, &sqe);
     return r < 0 ? r
                  : call_await(task, IORING_OP_READ_FIXED, sqe,
                               tacet_prepare_read_buffer(sqe, tacet_task_executor(task), file->fd, buffer, at, bytes,
@@ -471,11 +473,13 @@ tacet_result tacet_file_write_buffer(struct tacet_task *task, const struct tacet
 {
     struct io_uring_sqe *sqe;
     tacet_result r = TACET_PENDING;
-    if (task != NULL && may_use(task, buffer, at, bytes))
+    if (task == NULL || file == NULL)
+        return -EINVAL;
+    if (may_use(task, buffer, at, bytes))
         r = at_once_write(task, file, (const char *)buffer->data + at, bytes, offset);
     if (r != TACET_PENDING)
         return r;
-    r = file == NULL ? -EINVAL : call_begin(task, IORING_OP_WRITE_FIXED, &sqe);
+    r = call_begin(task, IORING_OP_WRITE_FIXED, &sqe);
     return r < 0 ? r
                  : call_await(task, IORING_OP_WRITE_FIXED, sqe,
                               tacet_prepare_write_buffer(sqe, tacet_task_executor(task), file->fd, buffer, at, bytes,

@@ -47,7 +47,9 @@ tacet_result tacet_file_open_start(struct tacet_op *op, struct tacet_task *task,
 tacet_result tacet_file_close_start(struct tacet_op *op, struct tacet_task *task, struct tacet_file *file)
 {
     struct io_uring_sqe sqe = {0};
-    tacet_result r = op_start(op, task, &sqe, file == NULL ? -EINVAL : tacet_prepare_close(&sqe, file->fd));
+    if (file == NULL)
+        return -EINVAL;
+    tacet_result r = op_start(op, task, &sqe, tacet_prepare_close(&sqe, file->fd));
     if (r == 0)
         file->fd = -1;
     return r;

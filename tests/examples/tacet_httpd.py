@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 LARGE = bytes((i * i * 31 + i // 251) % 256 for i in range(1 << 16)) * 160  # 10 MiB
 
@@ -83,8 +84,14 @@ class Server:
         return self.curl("--output", os.devnull, "--write-out", "%{http_code}", "--path-as-is", *arguments,
                          self.url(path)).decode()
 
-    def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+    def connect(self, receive_bytes=None):
+        """receive_bytes: what waits in this end for being received, at most."""
+        client = socket.socket()
+        client.settimeout(60)
+        if receive_bytes:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        client.connect(("127.0.0.1", self.port))
+        return client
 
     def raw(self, *pieces):
         """What comes back, to its end, for bytes that need not be HTTP."""
@@ -288,18 +295,61 @@ def case_slow_clients_are_left(site):
         check(answer.startswith(b"HTTP/1.1 408 "), f"half a request: {answer}")
         answer = server.raw(b"GET /small.txt HTTP/1.1\r\nHost: a\r\n\r\n")
         check(answer.endswith(b"small\n"), f"a client that asks no more: {answer}")
-        with server.connect() as client:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with server.connect(4096) as client:
             client.sendall(b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n")
             server.process.stdout.readline()  # small.txt
-            deadline_seen = False
-            while not deadline_seen:  # it takes nothing, until the server has gone
-                client.settimeout(0.5)
-                try:
-                    client.sendall(b"x")
-                except (BrokenPipeError, ConnectionResetError):
-                    deadline_seen = True
+            send_until_reset(client, lambda: time.sleep(0.01))  # it takes nothing
         equal(server.status("/small.txt"), "200", "afterwards")
+    equal(server.errors, "", "errors")
+
+
+def send_until_reset(client, each):
+    """What nobody reads makes the server's end known at once."""
+    while True:
+        try:
+            client.sendall(b"x")
+            each()
+        except (BrokenPipeError, ConnectionResetError):
+            return
+
+
+def case_clients_that_take_a_little_now_and_then_are_left(site):
+    with site.served("--send-limit", "1") as server, server.connect(4096) as client:
+        client.sendall(b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n")
+        send_until_reset(client, lambda: (client.recv(500), time.sleep(0.02)))  # at most 25 kB a second
+    equal(server.errors, "", "errors")
+
+
+def case_clients_that_take_enough_are_not(site):
+    """Though the file takes them longer than the limit."""
+    with site.served("--send-limit", "3") as server, server.connect(1 << 17) as client:
+        client.sendall(b"GET /large.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        received, begun = b"", time.monotonic()
+        while piece := client.recv(1 << 16):
+            received += piece
+            time.sleep(max(0, begun + len(received) / 1.5e6 - time.monotonic()))  # 1.5 MB a second
+        check(received.endswith(LARGE), f"{len(received)} bytes")
+
+
+def workers(process):
+    """How many threads the kernel has made to do the process's I/O."""
+    threads = pathlib.Path(f"/proc/{process.pid}/task").iterdir()
+    return sum(thread.joinpath("comm").read_text().startswith("iou-wrk") for thread in threads)
+
+
+def case_slow_clients_keep_nothing_from_others(site):
+    os.truncate(site.folder / "large.bin", 100 << 20)
+    with site.served() as server:
+        clients = [server.connect(4096) for _ in range(50)]
+        for client in clients:
+            client.sendall(b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n")
+            check(client.recv(15) == b"HTTP/1.1 200 OK", "an answer")
+        equal(server.curl(server.url("/small.txt")), b"small\n", "a small file")
+        equal(len(server.curl(server.url("/large.bin"))), 100 << 20, "a large file")
+        while workers(server.process) > len(clients) // 2:
+            time.sleep(0.1)
+        for client in clients:
+            client.close()
     equal(server.errors, "", "errors")
 
 

@@ -8,15 +8,16 @@
 #include <cstdio>
 #include <cstring>
 
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 namespace httpd {
 
 namespace {
 
-constexpr std::size_t piece_bytes = 64 * 1024;     // what is sent with one call; smaller files go with their head
-constexpr std::size_t pipe_bytes = 1024 * 1024;    // larger ones go through a pipe, and never to this process
+constexpr std::size_t piece_bytes = 64 * 1024;     // smaller files go with their head, at once
 constexpr std::size_t last_bytes_max = 256 * 1024; // of a refused request, read so that the refusal arrives
 constexpr auto last_limit = std::chrono::seconds(1);
 
@@ -229,65 +230,29 @@ private:
         co_await send(std::span(piece_).first(all));
     }
 
+    // A client that takes less than a piece in its time is too slow, even if it takes some.
     tacet::task<void> send_large(const answer& made, const tacet::file& file)
     {
-        const bool has_pipe = open_pipe();
         co_await send_more(bytes_of(made.head));
-        if (has_pipe)
-            co_await send_through_pipe(made, file);
-        else
-            co_await send_by_pieces(made, file);
-    }
-
-    tacet::task<void> send_by_pieces(const answer& made, const tacet::file& file)
-    {
-        for (std::uint64_t sent = 0; sent < made.bytes;) {
-            const std::span<std::byte> piece = std::span(piece_).first(
-                std::min<std::uint64_t>(made.bytes - sent, piece_.size()));
-            const std::size_t bytes = co_await file.read(piece, made.offset + sent);
-            if (bytes == 0)
+        for (std::uint64_t sent = 0; sent < made.bytes; sent += sender_.sent()) {
+            const std::uint64_t before = untaken();
+            auto rest = sender_.send(client_, file, made.offset + sent, made.bytes - sent);
+            auto some = tacet::as_result(tacet::with_deadline(site_->wanted.send_limit, std::move(rest)));
+            const tacet::result<std::uint64_t> ended = co_await std::move(some);
+            if (ended && sent + *ended < made.bytes)
                 tacet::throw_error(-EIO, "a file that became shorter");
-            co_await send(piece.first(bytes));
-            sent += bytes;
+            const std::uint64_t taken = before + sender_.sent() - untaken();
+            if (!ended && !(tacet::is_timeout(ended.error()) && taken >= piece_bytes))
+                tacet::throw_error(-ended.error().value(), "send");
         }
     }
 
-    tacet::task<void> send_through_pipe(const answer& made, const tacet::file& file)
+    // What the kernel still keeps of what was sent.
+    std::uint64_t untaken() const
     {
-        std::uint64_t offset = made.offset;
-        const std::uint64_t end = made.offset + made.bytes;
-        while (offset < end) {
-            const std::size_t wanted = std::min<std::uint64_t>(end - offset, pipe_bytes);
-            std::size_t held = co_await tacet::splice(file, offset, pipe_[1], tacet::file::own_position, wanted);
-            if (held == 0)
-                tacet::throw_error(-EIO, "a file that became shorter");
-            offset += held;
-            while (held > 0) {
-                auto piece = tacet::with_deadline(site_->wanted.send_limit, splice_out(std::min(held, piece_bytes)));
-                held -= co_await std::move(piece);
-            }
-        }
-    }
-
-    tacet::operation<tacet::splice_request> splice_out(std::size_t bytes)
-    {
-        constexpr std::uint64_t own = tacet::file::own_position;
-        return tacet::operation<tacet::splice_request>(
-            tacet::splice_request(pipe_[0].fd(), own, client_.fd(), own, bytes, 0));
-    }
-
-    // false: there is none to be had, as where descriptors are short.
-    bool open_pipe()
-    {
-        int ends[2];
-        if (pipe_[0])
-            return true;
-        if (::pipe2(ends, O_CLOEXEC) < 0)
-            return false;
-        for (int i = 0; i < 2; i++)
-            pipe_[i] = tacet::file(ends[i], 0, nullptr);
-        (void)::fcntl(ends[1], F_SETPIPE_SZ, static_cast<int>(pipe_bytes)); // a smaller one does as well
-        return true;
+        int bytes = 0;
+        (void)::ioctl(client_.fd(), SIOCOUTQ, &bytes);
+        return static_cast<std::uint64_t>(bytes);
     }
 
     tacet::task<void> refuse(status why)
@@ -315,7 +280,7 @@ private:
     site* site_;
     std::vector<std::byte> piece_;
     std::string received_;
-    tacet::file pipe_[2];
+    tacet::file_sender sender_;
 };
 
 }

@@ -117,7 +117,7 @@ tacet::task<void> wait_for_end(tacet::signal_set& signals, stop_state& stop, tac
 
 void run(const options& wanted)
 {
-    std::signal(SIGPIPE, SIG_IGN); // what is spliced into a connection that has ended
+    std::signal(SIGPIPE, SIG_IGN); // of a log that nobody reads
     raise_descriptor_limit();
     tacet::signal_set signals{SIGINT, SIGTERM};
     const tacet::file root = open_folder(wanted.folder);

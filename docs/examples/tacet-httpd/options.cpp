@@ -15,7 +15,7 @@ as long as they stay in it.
   --connections N        N connections at a time and thread (default 1000); further ones wait
   --head-limit SECONDS   for a request's head to come (default 10)
   --idle-limit SECONDS   for the next request to begin (default 30)
-  --send-limit SECONDS   for a piece of an answer to go (default 30)
+  --send-limit SECONDS   for 64 KiB of an answer, or its rest, to go (default 30)
   -q, --quiet            no line for each request
   -h, --help             show this text
   -V, --version          show the version

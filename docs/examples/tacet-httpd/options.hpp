@@ -13,7 +13,7 @@ struct options {
     unsigned connections_max = 1000;     // of each thread
     std::chrono::seconds head_limit{10}; // for a request's head to come
     std::chrono::seconds idle_limit{30}; // between two requests
-    std::chrono::seconds send_limit{30}; // for a piece of an answer to go
+    std::chrono::seconds send_limit{30}; // for 64 KiB of an answer, or its rest, to go
     bool quiet = false;
     bool help = false;
     bool version = false;

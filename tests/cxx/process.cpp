@@ -254,3 +254,117 @@ TEST_CASE("any child may be waited for", "[cxx][process]")
     executor.run(working());
     CHECK_FALSE(has_children());
 }
+
+TEST_CASE("what a child is given and says may be more than its pipes hold", "[cxx][process]")
+{
+    const std::ptrdiff_t descriptors = open_descriptors();
+    {
+        tacet::executor executor;
+        std::string much;
+        for (int i = 0; much.size() < 3'000'000; i++)
+            much += std::to_string(i) + '\n';
+        auto working = [&]() -> tacet::task<> {
+            tacet::process_options options = shell("tee /dev/stderr; exit 4");
+            options.input = options.output = options.error = stream::pipe;
+            tacet::process child(options);
+            const tacet::process_output said = co_await child.communicate(much);
+            CHECK(said.status.code() == 4);
+            CHECK((said.output == much));
+            CHECK((said.error == much));
+            CHECK_FALSE(child.input());
+        };
+        executor.run(working());
+    }
+    CHECK(open_descriptors() == descriptors);
+    CHECK_FALSE(has_children());
+}
+
+TEST_CASE("a child that does not read its input is no error, and no signal", "[cxx][process]")
+{
+    REQUIRE(::signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+    tacet::executor executor;
+    auto working = [&]() -> tacet::task<> {
+        for (const char* script : {"exec <&-; echo said; exit 3", "read line; echo said; exit 3"}) {
+            tacet::process_options options = shell(script);
+            options.input = options.output = stream::pipe;
+            tacet::process child(options);
+            const tacet::process_output said = co_await child.communicate(std::string(1'000'000, '\n'));
+            CHECK(said.status.code() == 3);
+            CHECK(said.output == "said\n");
+            CHECK(said.error.empty());
+        }
+    };
+    executor.run(working());
+    sigset_t pending;
+    REQUIRE(::sigpending(&pending) == 0);
+    CHECK(sigismember(&pending, SIGPIPE) == 0);
+    CHECK_FALSE(has_children());
+}
+
+TEST_CASE("errors may go with the output, in their order", "[cxx][process]")
+{
+    tacet::executor executor;
+    auto working = [&]() -> tacet::task<> {
+        tacet::process_options options = shell("echo one; echo two >&2; echo three");
+        options.output = stream::pipe;
+        options.error = stream::with_output;
+        tacet::process child(options);
+        const tacet::process_output said = co_await child.communicate();
+        CHECK(said.status.success());
+        CHECK(said.output == "one\ntwo\nthree\n");
+        CHECK(said.error.empty());
+    };
+    executor.run(working());
+    tacet::process_options wrong = shell("exit 0");
+    wrong.output = stream::with_output;
+    CHECK(failure_of([&] { const tacet::process child(wrong); }).code == std::errc::invalid_argument);
+    CHECK_FALSE(has_children());
+}
+
+TEST_CASE("a child that says more than it may is refused; input without a pipe too", "[cxx][process]")
+{
+    const std::ptrdiff_t descriptors = open_descriptors();
+    {
+        tacet::executor executor;
+        auto working = [&]() -> tacet::task<> {
+            tacet::process_options options = shell("exec yes");
+            options.output = stream::pipe;
+            tacet::process child(options);
+            const auto much = co_await tacet::as_result(child.communicate({}, 100'000));
+            CHECK(much.error() == std::errc::message_size);
+            const auto given = co_await tacet::as_result(child.communicate("input"));
+            CHECK(given.error() == std::errc::invalid_argument);
+            options = shell("printf 12345");
+            options.output = stream::pipe;
+            tacet::process exact(options);
+            const tacet::process_output said = co_await exact.communicate({}, 5);
+            CHECK(said.output == "12345");
+        };
+        executor.run(working());
+    }
+    CHECK(open_descriptors() == descriptors);
+    CHECK_FALSE(has_children());
+}
+
+TEST_CASE("talking to a child can be cancelled, and the child goes with its owner", "[cxx][process]")
+{
+    const std::ptrdiff_t descriptors = open_descriptors();
+    {
+        tacet::executor executor;
+        auto working = [&]() -> tacet::task<> {
+            tacet::process_options options = shell("exec cat");
+            options.input = options.output = stream::pipe;
+            tacet::process idle(shell("exec sleep 1000"));
+            tacet::process child(options);
+            auto late = tacet::with_deadline(1ms, idle.communicate());
+            const auto ended = co_await tacet::as_result(std::move(late));
+            CHECK(tacet::is_timeout(ended.error()));
+            tacet_task_cancel(co_await tacet::this_task());
+            const auto cancelled = co_await tacet::as_result(child.communicate(std::string(1'000'000, 'x')));
+            CHECK(cancelled.error() == std::errc::operation_canceled);
+        };
+        executor.run(working());
+    }
+    CHECK(open_descriptors() == descriptors);
+    CHECK_FALSE(has_children());
+}

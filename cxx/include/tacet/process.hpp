@@ -1,18 +1,22 @@
 // Child processes: started, talked to, awaited.
 //
 //     tacet::process sort({.program = "sort", .input = tacet::stream::pipe, .output = tacet::stream::pipe});
-//     co_await sort.input().write(bytes);
-//     co_await sort.input().close();
-//     ... read sort.output() to its end
-//     tacet::exit_status status = co_await sort.wait();
+//     tacet::process_output sorted = co_await sort.communicate("b\na\n");
+//     if (sorted.status.success())
+//         use(sorted.output);
+//
+// Or piece by piece: write input() and close it, read output() and error(), wait(). Who does one after the other waits for ever if
+// the child fills a pipe meanwhile.
 //
 // An exit status is taken by who is resumed with it, so a cancel, a deadline or the end of the executor lose none.
 #ifndef TACET_PROCESS_HPP
 #define TACET_PROCESS_HPP
 
+#include <tacet/detail/quiet.hpp>
 #include <tacet/pipe.hpp>
 #include <tacet/poll.hpp>
 #include <tacet/process.h>
+#include <tacet/when_all.hpp>
 
 #include <csignal>
 #include <optional>
@@ -86,8 +90,9 @@ inline operation<waitid_request> wait_id(idtype_t kind, id_t id, int options)
     return operation<waitid_request>(waitid_request(kind, id, options));
 }
 
-// What becomes of one of a child's standard streams: this process's own, /dev/null, or a pipe whose other end is ours.
-enum class stream { inherit, null, pipe };
+// What becomes of one of a child's standard streams: this process's own, /dev/null, or a pipe whose other end is ours; of its
+// errors also: they go with its output, in the order in which both are written.
+enum class stream { inherit, null, pipe, with_output };
 
 struct process_options {
     std::string program; // looked for in PATH if it has no slash
@@ -118,6 +123,9 @@ public:
     // The child's descriptor `number`. What is ours of it.
     file connect(stream kind, int number)
     {
+        if (kind == stream::with_output)
+            require(number == STDERR_FILENO ? posix_spawn_file_actions_adddup2(&actions_, STDOUT_FILENO, STDERR_FILENO)
+                                            : EINVAL);
         if (kind == stream::null)
             require(posix_spawn_file_actions_addopen(&actions_, number, "/dev/null", O_RDWR, 0));
         if (kind != stream::pipe)
@@ -187,6 +195,12 @@ private:
 
 } // namespace detail
 
+// What a child has said, and what became of it.
+struct process_output {
+    exit_status status;
+    std::string output, error; // of those that are pipes
+};
+
 // A child process. One that dies with its child running kills it, and waits for that (SIGKILL: well below a millisecond, unless the
 // child is stuck in the kernel); so none is left behind, also where the task was cancelled or its executor destroyed.
 class process {
@@ -241,6 +255,20 @@ public:
     // no_such_process: it has been waited for.
     void send(int signal) { check(tacet_process_send(pidfd_.fd(), signal), "send a signal to a child"); }
 
+    // Writes the input, closes it, and reads output and error to their ends, all at once, then waits for the exit. What the
+    // child does not read of its input is no error. invalid_argument: an input that is no pipe; message_size: it has said more
+    // than bytes_max, in one of the two. CANCELLATION POINT; what was read until then is lost, and the child goes on.
+    task<process_output> communicate(bytes_view input = {}, std::size_t bytes_max = SIZE_MAX)
+    {
+        if (!input.empty() && !streams_[STDIN_FILENO])
+            throw_error(-EINVAL, "input of a child: it is no pipe");
+        auto done = co_await when_all(give_input(input), all_of(streams_[STDOUT_FILENO], bytes_max),
+                                      all_of(streams_[STDERR_FILENO], bytes_max));
+        const exit_status status = co_await wait();
+        process_output said{status, std::move(std::get<1>(done)), std::move(std::get<2>(done))};
+        co_return said;
+    }
+
     // Waits for its exit; the status stays to be had. CANCELLATION POINT, unless it has exited already. Its output is not
     // read meanwhile: a child that fills a pipe waits, and so does this.
     task<exit_status> wait()
@@ -259,6 +287,42 @@ public:
     }
 
 private:
+    static constexpr std::size_t piece_bytes = std::size_t{64} << 10;
+
+    task<void> give_input(bytes_view from)
+    {
+        file& to = streams_[STDIN_FILENO];
+        tacet_result r = 0;
+        while (!from.empty() && r != -EPIPE) {
+            co_await operation<readiness_request>(readiness_request(to.fd(), POLLOUT, "write to a child"));
+            r = detail::write_now(to.fd(), from.first(std::min(from.size(), piece_bytes)));
+            if (r < 0 && r != -EAGAIN && r != -EINTR && r != -EPIPE)
+                throw_error(r, "write to a child");
+            from = bytes_view(from.subspan(r > 0 ? static_cast<std::size_t>(r) : 0));
+        }
+        if (to)
+            co_await to.close();
+    }
+
+    // Nothing of a stream that is no pipe, or has been closed.
+    static task<std::string> all_of(file& from, std::size_t bytes_max)
+    {
+        std::string all;
+        for (std::size_t there = 0; from;) {
+            if (all.size() - there < piece_bytes)
+                all.resize(std::max(2 * all.size(), there + piece_bytes));
+            const std::size_t got = co_await from.read(std::as_writable_bytes(std::span(all)).subspan(there));
+            there += got;
+            if (there > bytes_max)
+                throw_error(-EMSGSIZE, "read from a child");
+            if (got == 0) {
+                all.resize(there);
+                break;
+            }
+        }
+        co_return all;
+    }
+
     pid_t id_ = -1;
     file pidfd_;
     file streams_[STDERR_FILENO + 1];

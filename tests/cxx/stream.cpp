@@ -1,6 +1,7 @@
 // Buffered streams: every byte once and in order, whatever the sizes; errors come out; nothing is lost by a cancel.
 #include "support.hpp"
 
+#include <catch2/generators/catch_generators.hpp>
 #include <random>
 
 #include <sys/stat.h>
@@ -176,6 +177,25 @@ TEST_CASE("a cancel of who waits for a line loses nothing of it", "[cxx][stream]
     CHECK(failure_of([&] { executor.run(late()); }).code == std::errc::stream_timeout);
 }
 
+TEST_CASE("a cancel reaches who always finds a block there", "[cxx][stream]")
+{
+    const scratch folder;
+    tacet::executor executor;
+    tacet::block_reader blocks(opened(folder.make("text", some_text(100)), O_RDONLY), 10);
+    auto reading = [&]() -> tacet::task<> {
+        tacet_task* const self = co_await tacet::this_task();
+        (void)co_await blocks.next();
+        while (executor.stats().in_flight > 0)
+            co_await tacet::yield();
+        CHECK(tacet_task_cancel(self) == 0);
+        auto none = co_await tacet::as_result(blocks.next());
+        CHECK(none.error() == std::errc::operation_canceled);
+        const std::string rest = co_await all_blocks(blocks);
+        CHECK(rest == some_text(100).substr(10));
+    };
+    executor.run(reading());
+}
+
 TEST_CASE("an error of the file comes out of next", "[cxx][stream]")
 {
     const scratch folder;
@@ -313,4 +333,38 @@ TEST_CASE("a stream that is dropped lets what is on its way be written", "[cxx][
     executor.run_until_idle();
     CHECK(open_descriptors() == with_executor);
     CHECK(descriptors < with_executor);
+}
+
+TEST_CASE("what was accepted is written also where the close is cancelled", "[cxx][stream]")
+{
+    const bool waits = GENERATE(true, false); // for an earlier block; or the cancel was there before
+    const pipe_ends pipe;
+    const std::string text = some_text(100'000 + 10), small = "small";
+    const std::string& written = waits ? text : small;
+    tacet::executor executor;
+    const std::ptrdiff_t descriptors = open_descriptors();
+    tacet::writer out(tacet::file(::dup(pipe.writer()), O_WRONLY, nullptr), 100'000);
+    auto writing = [&]() -> tacet::task<> {
+        co_await out.write(written);
+        if (!waits) {
+            tacet_task* const self = co_await tacet::this_task();
+            CHECK(tacet_task_cancel(self) == 0);
+        }
+        co_await out.close();
+    };
+    tacet::join_handle<void> writer = executor.spawn(writing());
+    let_settle(executor);
+    if (waits) {
+        CHECK_FALSE(writer.has_exited()); // a pipe holds less
+        writer.cancel();
+        let_settle(executor);
+    }
+    REQUIRE(writer.has_exited());
+    CHECK(failure_of([&] { writer.take(); }).code == std::errc::operation_canceled);
+    borrowed reader(pipe.reader());
+    std::string got(written.size(), '\0');
+    executor.run(reader->read_exactly(bytes_of(got)));
+    executor.run_until_idle();
+    CHECK((got == written));
+    CHECK(open_descriptors() == descriptors);
 }

@@ -52,8 +52,9 @@ public:
     class [[nodiscard]] idle_awaiter {
     public:
         explicit idle_awaiter(background& awaited) noexcept : awaited_(&awaited) {}
-        bool await_ready() const noexcept { return !awaited_->in_flight_; }
+        bool await_ready() const noexcept { return false; }
 
+        // A cancel comes first: else who always finds it idle would never end.
         template <tacet_promise Promise>
         bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept
         {
@@ -61,6 +62,8 @@ public:
             task_->result = tacet_task_take_interrupt(task_);
             if (task_->result < 0)
                 return false;
+            if (!awaited_->in_flight_)
+                return go_on_later(task_, awaiting);
             task_->context = awaiting.address();
             awaited_->waiter_ = task_;
             tacet_task_park(task_, static_cast<tacet_wait_hook*>(&awaited_->hook_), TACET_WAIT_HOOK);
@@ -68,7 +71,7 @@ public:
         }
         void await_resume() const
         {
-            if (task_ != nullptr && task_->result < 0) [[unlikely]]
+            if (task_->result < 0) [[unlikely]]
                 throw_error(task_->result, describe_descriptor(awaited_->what(), awaited_->file_.fd()));
         }
 
@@ -207,11 +210,21 @@ public:
     // Writes so many bytes of `filled`, which changes places with the block that was written before.
     void begin(const tacet_task* task, std::unique_ptr<std::byte[]>& filled, std::size_t bytes) noexcept
     {
-        std::swap(block_, filled);
-        written_ = 0;
-        bytes_ = bytes;
+        swap_in(filled, bytes);
         start(task);
     }
+
+    // The same when what is on its way has been written, and nothing will be filled any more.
+    void begin_last(const tacet_task* task, std::unique_ptr<std::byte[]>& filled, std::size_t bytes) noexcept
+    {
+        if (!in_flight()) {
+            begin(task, filled, bytes);
+            return;
+        }
+        last_ = std::move(filled);
+        last_bytes_ = bytes;
+    }
+    bool has_failed() const noexcept { return error_ < 0; }
 
     // What was written before this has failed: nothing that comes behind it may be written.
     void throw_if_failed() const
@@ -237,11 +250,22 @@ private:
         tacet_position_settle(&file_.get(), position_, r, bytes_ - written_);
         written_ += static_cast<std::size_t>(r);
         offset_ = advanced(offset_, static_cast<std::size_t>(r));
+        if (written_ == bytes_ && last_bytes_ > 0)
+            swap_in(last_, std::exchange(last_bytes_, 0));
         return written_ < bytes_;
     }
     const char* what() const noexcept override { return "write"; }
 
+    void swap_in(std::unique_ptr<std::byte[]>& filled, std::size_t bytes) noexcept
+    {
+        std::swap(block_, filled);
+        written_ = 0;
+        bytes_ = bytes;
+    }
+
     std::size_t bytes_ = 0, written_ = 0;
+    std::unique_ptr<std::byte[]> last_{}; // behind it
+    std::size_t last_bytes_ = 0;
     std::int64_t position_ = -1;
     tacet_result error_ = 0;
 };
@@ -379,10 +403,11 @@ public:
         behind.throw_if_failed();
     }
 
-    // Flushes, and closes the file, whatever comes of it. Where the flush was cancelled, the file is closed when what was on
-    // its way has been written.
+    // Flushes, and closes the file, whatever comes of it. Where the flush was cancelled or timed out, all that was accepted is
+    // still written, and then the file is closed, as long as the executor is there; nobody hears of an error.
     task<void> close()
     {
+        tacet_task* const self = co_await this_task();
         (void)opened();
         std::exception_ptr failed;
         try {
@@ -390,6 +415,8 @@ public:
         } catch (...) {
             failed = std::current_exception();
         }
+        if (filled_ > 0 && !behind_->has_failed())
+            behind_->begin_last(self, filling_, std::exchange(filled_, 0));
         if (!behind_->in_flight())
             co_await close_file(failed);
         behind_.reset();

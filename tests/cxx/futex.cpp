@@ -43,6 +43,8 @@ TEST_CASE("a futex is awaited as long as it is what is expected", "[cxx][futex]"
         auto as_result = co_await tacet::as_result(tacet::futex_wait(word, 1));
         CHECK(as_result.has_value());
         CHECK_FALSE(*as_result);
+        auto group = co_await tacet::when_all(tacet::futex_wait(word, 1), tacet::nop());
+        CHECK_FALSE(std::get<0>(group));
         co_return waited;
     };
     auto waiter = executor.spawn(waits());

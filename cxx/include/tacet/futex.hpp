@@ -30,6 +30,7 @@ inline const std::uint32_t* futex_word(const std::atomic<std::uint32_t>& word) n
 struct futex_wait_request {
     using value_type = bool;
     static constexpr unsigned opcode = TACET_OPCODE_FUTEX_WAIT;
+    static constexpr tacet_result is_not_as_expected = 1; // no failure
     const std::uint32_t* word;
     std::uint32_t expected, mask;
     bool shared;
@@ -37,7 +38,8 @@ struct futex_wait_request {
     {
         return tacet_prepare_futex_wait(sqe, word, expected, mask, shared);
     }
-    bool value(tacet_result) const noexcept { return true; }
+    tacet_result mapped(tacet_result r) const noexcept { return r != -EAGAIN ? r : is_not_as_expected; }
+    bool value(tacet_result r) const noexcept { return r != is_not_as_expected; }
     std::string describe() const { return "futex wait"; }
 };
 
@@ -65,32 +67,13 @@ struct futex_wake_request {
     std::string describe() const { return "futex wake"; }
 };
 
-// A word that is not as expected is no failure.
-class [[nodiscard]] futex_wait_awaiter : public operation<futex_wait_request> {
-public:
-    explicit futex_wait_awaiter(const futex_wait_request& request) noexcept : operation(request) {}
-    bool await_resume()
-    {
-        const result<bool> waited = take_result();
-        if (!waited) [[unlikely]]
-            throw_error(-waited.error().value(), "futex wait");
-        return *waited;
-    }
-    result<bool> take_result()
-    {
-        result<bool> waited = operation::take_result();
-        if (!waited && waited.error() == std::errc::resource_unavailable_try_again)
-            return false;
-        return waited;
-    }
-};
-
 // Waits as long as nobody wakes it, if the word is as expected. Whether it was.
-inline futex_wait_awaiter futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
-                                     std::uint32_t mask = TACET_FUTEX_ANYBODY, futex_scope scope = futex_scope::process)
+inline operation<futex_wait_request> futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                                                std::uint32_t mask = TACET_FUTEX_ANYBODY,
+                                                futex_scope scope = futex_scope::process)
 {
     const futex_wait_request request{detail::futex_word(word), expected, mask, scope == futex_scope::shared};
-    return futex_wait_awaiter(request);
+    return operation<futex_wait_request>(request);
 }
 
 // The index of one word that was woken. Each says what is expected of it, and its flags: futex_waitv(2). The error

@@ -12,7 +12,7 @@
 //     };
 //
 // A request whose result is something to be given back (a descriptor) has discard(result) too, for the result that comes
-// when nobody takes it any more.
+// when nobody takes it any more; one for which some negative result is a value has mapped(result), which makes it positive.
 //
 // The memory that a request names must live until the await ends, which it does of itself in a co_await expression.
 // An operation may be moved until it is awaited. It is a CANCELLATION POINT: a task that was cancelled finds
@@ -128,6 +128,16 @@ inline bool is_done_at_once(const Request& request, tacet_task* task) noexcept
     return true;
 }
 
+// What it ended with. Some that the kernel calls failures are values.
+template <class Request>
+tacet_result mapped([[maybe_unused]] const Request& request, tacet_result r) noexcept
+{
+    if constexpr (requires { request.mapped(r); })
+        return request.mapped(r);
+    else
+        return r;
+}
+
 template <class Request>
 void note_failure(Request& request, tacet_result r)
 {
@@ -144,15 +154,17 @@ template <class Request>
 
 // What an operation that has ended is worth: its value, or what it failed with.
 template <class Request>
-inline typename Request::value_type value_or_throw(Request& request, tacet_result r)
+inline typename Request::value_type value_or_throw(Request& request, tacet_result ended)
 {
+    const tacet_result r = mapped(request, ended);
     if (r < 0) [[unlikely]]
         throw_failure(request, r);
     return request.value(r);
 }
 template <class Request>
-result<typename Request::value_type> value_or_error(Request& request, tacet_result r)
+result<typename Request::value_type> value_or_error(Request& request, tacet_result ended)
 {
+    const tacet_result r = mapped(request, ended);
     if (r < 0) {
         note_failure(request, r);
         return unexpected(error_of(r));

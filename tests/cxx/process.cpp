@@ -112,6 +112,27 @@ TEST_CASE("a child begins with the arguments, the environment and the directory 
           "end\n");
 }
 
+TEST_CASE("a program is looked for from here, wherever it begins; a directory that is not there is named",
+          "[cxx][process]")
+{
+    const scratch folder;
+    std::filesystem::create_directory(folder / "below");
+    std::filesystem::copy_file(std::filesystem::canonical("/bin/pwd"), folder / "tool");
+    const std::filesystem::path before = std::filesystem::current_path();
+    std::filesystem::current_path(folder.root());
+    tacet::process_options options{"./tool"};
+    options.directory = "below";
+    const std::string found = output_of(options);
+    std::filesystem::current_path(before);
+    CHECK(found == folder / "below" + '\n');
+
+    options = shell("");
+    options.directory = folder / "missing";
+    const failure thrown = failure_of([&] { tacet::process child(options); });
+    CHECK(thrown.code == std::errc::no_such_file_or_directory);
+    CHECK(thrown.what.find("\"/bin/sh\" in \"" + options.directory + '"') != std::string::npos);
+}
+
 TEST_CASE("signals that are waited for here are not blocked in a child", "[cxx][process]")
 {
     const tacet::signal_set signals{SIGUSR1};
@@ -367,4 +388,29 @@ TEST_CASE("talking to a child can be cancelled, and the child goes with its owne
     }
     CHECK(open_descriptors() == descriptors);
     CHECK_FALSE(has_children());
+}
+
+TEST_CASE("a status that came for nobody any more is there for the next who asks", "[cxx][process]")
+{
+    tacet::process child(shell("exit 9"));
+    {
+        tacet::executor executor;
+        if (!tacet_executor_supports(executor.get(), TACET_OPCODE_WAITID))
+            SKIP("Linux 6.7: waitid through the ring");
+        auto waiting = [&]() -> tacet::task<> {
+            (void)co_await tacet::wait_id(P_PID, static_cast<id_t>(child.id()), WEXITED);
+        };
+        executor.spawn(waiting());
+        let_settle(executor);
+        siginfo_t info;
+        REQUIRE(::waitid(P_PID, static_cast<id_t>(child.id()), &info, WEXITED | WNOWAIT) == 0); // it has exited
+    }
+    tacet::executor executor;
+    auto asking = [&]() -> tacet::task<> {
+        const siginfo_t info = co_await tacet::wait_id(P_PID, static_cast<id_t>(child.id()), WEXITED);
+        CHECK(info.si_status == 9);
+        auto none = co_await tacet::as_result(tacet::wait_id(P_PID, static_cast<id_t>(child.id()), WEXITED));
+        CHECK(none.error() == std::errc::no_child_process);
+    };
+    executor.run(asking());
 }

@@ -8,7 +8,9 @@
 // Or piece by piece: write input() and close it, read output() and error(), wait(). Who does one after the other waits for ever if
 // the child fills a pipe meanwhile.
 //
-// An exit status is taken by who is resumed with it, so a cancel, a deadline or the end of the executor lose none.
+// An exit status is taken by who is resumed with it, so a cancel, a deadline or the end of the executor lose none. Who
+// writes input() of a child that reads no more gets broken_pipe, and this process SIGPIPE, which it should ignore; communicate()
+// raises none.
 #ifndef TACET_PROCESS_HPP
 #define TACET_PROCESS_HPP
 
@@ -84,10 +86,32 @@ struct waitid_request {
     std::string describe() const { return "wait for a child"; }
 };
 
-// waitid(2), for any child (P_ALL) or one of a group, its stops and continuations. Through the ring, since Linux 6.7.
-inline operation<waitid_request> wait_id(idtype_t kind, id_t id, int options)
+namespace detail {
+
+// Whether what was looked at is taken, and was not by somebody else meanwhile.
+inline bool take_status(siginfo_t& info, int options)
 {
-    return operation<waitid_request>(waitid_request(kind, id, options));
+    const id_t child = static_cast<id_t>(info.si_pid);
+    info = {};
+    const int r = ::waitid(P_PID, child, &info, options | WNOHANG);
+    if (r < 0 && errno != ECHILD)
+        throw_error(-errno, "wait for a child");
+    return r == 0 && info.si_pid != 0;
+}
+
+} // namespace detail
+
+// waitid(2), for any child (P_ALL) or one of a group, its stops and continuations. CANCELLATION POINT. Through the ring, since
+// Linux 6.7, which only looks (WNOWAIT): the status is taken by who is resumed.
+inline task<siginfo_t> wait_id(idtype_t kind, id_t id, int options)
+{
+    siginfo_t info{};
+    bool is_mine = false;
+    while (!is_mine) {
+        info = co_await operation<waitid_request>(waitid_request(kind, id, options | WNOWAIT));
+        is_mine = info.si_pid == 0 || (options & WNOWAIT) != 0 || detail::take_status(info, options);
+    }
+    co_return info;
 }
 
 // What becomes of one of a child's standard streams: this process's own, /dev/null, or a pipe whose other end is ours; of its
@@ -95,7 +119,7 @@ inline operation<waitid_request> wait_id(idtype_t kind, id_t id, int options)
 enum class stream { inherit, null, pipe, with_output };
 
 struct process_options {
-    std::string program; // looked for in PATH if it has no slash
+    std::string program; // looked for in PATH if it has no slash; else from here, wherever it begins
     std::vector<std::string> arguments{};
     stream input = stream::inherit, output = stream::inherit, error = stream::inherit;
     std::optional<std::vector<std::string>> environment{}; // "NAME=value"; this process's own if not given
@@ -139,8 +163,7 @@ public:
 
     pid_t start()
     {
-        if (!options_.directory.empty())
-            require(posix_spawn_file_actions_addchdir_np(&actions_, options_.directory.c_str()));
+        const file directory = change_directory();
         set_signals();
         std::vector<char*> arguments{word(options_.program)}, environment;
         for (const std::string& each : options_.arguments)
@@ -151,7 +174,7 @@ public:
                 environment.push_back(word(each));
         environment.push_back(nullptr);
         pid_t pid = -1;
-        require(posix_spawnp(&pid, options_.program.c_str(), &actions_, &attributes_, arguments.data(),
+        require(posix_spawnp(&pid, path_of_program().c_str(), &actions_, &attributes_, arguments.data(),
                              options_.environment ? environment.data() : environ));
         return pid;
     }
@@ -163,6 +186,27 @@ private:
     {
         if (error != 0)
             throw_error(-error, "start \"" + options_.program + '"');
+    }
+
+    // Opened here, so that one that is not there is told as such.
+    file change_directory()
+    {
+        if (options_.directory.empty())
+            return file();
+        file opened(::open(options_.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC), O_PATH, nullptr);
+        if (!opened)
+            throw_error(-errno, "start \"" + options_.program + "\" in \"" + options_.directory + '"');
+        file above = above_standard(opened);
+        require(posix_spawn_file_actions_addfchdir_np(&actions_, above.fd()));
+        return above;
+    }
+
+    // The child has changed its directory before it looks for the program.
+    std::string path_of_program() const
+    {
+        const bool is_relative = options_.program.find('/') != std::string::npos && options_.program[0] != '/';
+        return is_relative && !options_.directory.empty() ? std::filesystem::absolute(options_.program).string()
+                                                          : options_.program;
     }
 
     // Not one of the three numbers that are redirected: a program may have been started without them.

@@ -207,6 +207,15 @@ TEST_CASE("a durable file is there whole or not at all, wherever it is cancelled
     run(replacing);
     CHECK(content_of(path) == "new");
     CHECK(entries_of(folder.root()) == 1);
+    REQUIRE(::chmod(path.c_str(), 0642) == 0); // more than the umask lets through
+    auto replacing_alike = [&]() -> tacet::task<> {
+        co_await tacet::create_durable(path, "newer", std::nullopt, tacet::if_exists::replace);
+    };
+    run(replacing_alike);
+    CHECK(content_of(path) == "newer");
+    struct stat status;
+    REQUIRE(::stat(path.c_str(), &status) == 0);
+    CHECK((status.st_mode & 07777) == 0642);
     std::filesystem::remove(path);
 
     const std::ptrdiff_t descriptors = open_descriptors();
@@ -316,6 +325,9 @@ TEST_CASE("attributes are set, read whole, listed and removed, by file and by pa
         tacet::file itself = co_await tacet::open(path, O_RDWR);
         co_await tacet::set_xattr(itself, "user.one", value);
         co_await tacet::set_xattr(path, "user.two", "2");
+        const tacet::file closed;
+        auto of_nobody = co_await tacet::as_result(tacet::get_xattr(closed, "user.one"));
+        CHECK(of_nobody.error() == std::errc::bad_file_descriptor);
         std::string got = co_await tacet::get_xattr(path, "user.one");
         CHECK((got == value));
         got = co_await tacet::get_xattr(itself, "user.two");

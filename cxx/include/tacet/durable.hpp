@@ -6,6 +6,7 @@
 #include <tacet/when_all.hpp>
 
 #include <atomic>
+#include <optional>
 
 #include <fmt/core.h>
 
@@ -129,6 +130,18 @@ inline task<file> create_unique(const file& dir, mode_t mode, std::string& name)
     }
 }
 
+// Of the regular file, if there is one.
+inline task<std::optional<mode_t>> mode_of(const file& dir, const std::string& name)
+{
+    const result<struct statx> status = co_await as_result(
+        stat(at(dir, name), AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_MODE));
+    if (!status && status.error() != std::errc::no_such_file_or_directory)
+        throw std::system_error(status.error(), "stat \"" + name + '"');
+    if (!status || !S_ISREG(status->stx_mode))
+        co_return std::nullopt;
+    co_return static_cast<mode_t>(status->stx_mode & 07777);
+}
+
 // Takes away what is half made, by calls that no cancel or deadline can refuse: with its end the space is free again.
 class unlinking {
 public:
@@ -157,16 +170,24 @@ private:
 // A file with these contents in an open directory, which is there whole or not at all, whatever crashes: it is written
 // under another name (".tacet-..."), synced, linked or renamed to its own, and the directory is synced. On failure there is
 // no file, or the former one; only where the sync of the directory fails the new one is there, and may be gone after a crash.
-inline task<void> create_durable(file& dir, std::string name, bytes_view contents, mode_t mode = 0666,
-                                 if_exists existing = if_exists::refuse)
+//
+// mode: as open(2); none: 0666, or exactly that of the file that is replaced. The owner is who makes it, the ACL is the directory's
+// default: those of a file that is replaced go with it.
+inline task<void> create_durable(file& dir, std::string name, bytes_view contents,
+                                 std::optional<mode_t> mode = std::nullopt, if_exists existing = if_exists::refuse)
 {
     if (name.find('/') != std::string::npos)
         throw_error(-EINVAL, "create \"" + name + "\": not a name in a directory");
+    std::optional<mode_t> former;
+    if (!mode && existing == if_exists::replace)
+        former = co_await detail::mode_of(dir, name);
     std::string other_name;
-    file made = co_await detail::create_unique(dir, mode, other_name);
+    file made = co_await detail::create_unique(dir, former.value_or(mode.value_or(0666)), other_name);
     {
         detail::unlinking other(dir, other_name, made);
         co_await made.write_all(contents);
+        if (former && ::fchmod(made.fd(), *former) < 0)
+            throw_error(-errno, detail::describe_descriptor("chmod", made.fd()));
         co_await made.sync();
         co_await made.close();
         if (existing == if_exists::replace) {
@@ -180,7 +201,7 @@ inline task<void> create_durable(file& dir, std::string name, bytes_view content
 }
 
 // The same by path.
-inline task<void> create_durable(std::string path, bytes_view contents, mode_t mode = 0666,
+inline task<void> create_durable(std::string path, bytes_view contents, std::optional<mode_t> mode = std::nullopt,
                                  if_exists existing = if_exists::refuse)
 {
     const std::size_t slash = path.rfind('/');

@@ -15,12 +15,12 @@ namespace detail {
 // Whose attributes.
 class attributed {
 public:
-    attributed(const file& of) noexcept : of_(of.get()) {}
+    attributed(const file& of) noexcept : is_open_(true), of_(of.get()) {}
     attributed(std::string path) noexcept : path_(std::move(path)) {}
     attributed(const char* path) : path_(path) {}
     attributed(const std::filesystem::path& path) : path_(path.native()) {}
 
-    bool is_open() const noexcept { return of_.fd >= 0; }
+    bool is_open() const noexcept { return is_open_; }
     const tacet_file& opened() const noexcept { return of_; }
     const char* path() const noexcept { return path_.c_str(); }
     std::string describe(const char* what, const std::string& name) const
@@ -30,6 +30,7 @@ public:
     }
 
 private:
+    bool is_open_ = false; // or was: it is a path that names none then
     tacet_file of_{-1, 0, 0};
     std::string path_{};
 };

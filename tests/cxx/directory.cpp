@@ -2,14 +2,21 @@
 #include "support.hpp"
 
 #include <algorithm>
+#include <cstdarg>
+#include <functional>
 #include <set>
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 using namespace tests;
 
 namespace {
+
+// What comes of the next reading of a directory: no types, and then this.
+std::function<void()> when_read_untyped;
 
 // So many files beside some of every other kind.
 class tree : public scratch {
@@ -52,6 +59,61 @@ std::set<std::string> walked(const std::string& root, const tacet::walk_options&
     return found;
 }
 
+}
+
+// In place of libc's, for the directories of file systems that tell no types.
+extern "C" long syscall(long number, ...)
+{
+    va_list list;
+    va_start(list, number);
+    long arguments[6];
+    for (long& each : arguments)
+        each = va_arg(list, long);
+    va_end(list);
+    static const auto plain = reinterpret_cast<long (*)(long, ...)>(::dlsym(RTLD_NEXT, "syscall"));
+    const long r = plain(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+    if (number != SYS_getdents64 || !when_read_untyped)
+        return r;
+    for (long at = 0; at < r;) {
+        auto* record = reinterpret_cast<dirent64*>(arguments[1] + at);
+        record->d_type = DT_UNKNOWN;
+        at += record->d_reclen;
+    }
+    std::exchange(when_read_untyped, {})();
+    return r;
+}
+
+TEST_CASE("what vanishes before its type is known is left out of a walk, and nothing else", "[cxx][directory]")
+{
+    const tree tree;
+    tacet::executor executor;
+    std::set<std::string> found;
+    when_read_untyped = [&] { std::filesystem::remove(tree / "file1"); };
+    auto visit = [&](const tacet::walk_entry& entry) { found.insert(entry.path); };
+    executor.run(tacet::walk(tree.root(), visit));
+    std::set<std::string> expected = tree.made();
+    expected.erase("file1");
+    CHECK(found == expected);
+}
+
+TEST_CASE("a walk goes to where no path leads", "[cxx][directory]")
+{
+    const scratch folder;
+    const std::string name(200, 'd');
+    std::vector<int> opened{::open(folder.root().c_str(), O_PATH | O_CLOEXEC)};
+    for (int depth = 0; depth < 50; depth++) {
+        REQUIRE(::mkdirat(opened.back(), name.c_str(), 0700) == 0);
+        opened.push_back(::openat(opened.back(), name.c_str(), O_PATH | O_CLOEXEC));
+    }
+    std::size_t longest = 0;
+    tacet::executor executor;
+    auto visit = [&](const tacet::walk_entry& entry) { longest = std::max(longest, entry.path.size()); };
+    const failure thrown = failure_of([&] { executor.run(tacet::walk(folder.root(), visit)); });
+    CHECK(thrown.what == "");
+    CHECK(longest == 50 * 201 - 1);
+    for (std::size_t depth = opened.size(); depth-- > 0; ::close(opened[depth]))
+        if (depth + 1 < opened.size())
+            REQUIRE(::unlinkat(opened[depth], name.c_str(), AT_REMOVEDIR) == 0);
 }
 
 TEST_CASE("the entries of a directory come once each, with their types, however many there are", "[cxx][directory]")

@@ -11,6 +11,7 @@
 #include <tacet/sync.hpp>
 #include <tacet/when_all.hpp>
 
+#include <climits>
 #include <functional>
 #include <optional>
 
@@ -137,14 +138,29 @@ private:
         return code == std::errc::operation_canceled || is_timeout(code);
     }
 
-    // No link leads out of the root, also if a directory is replaced by one meanwhile.
+    // No link leads out of the root, also if a directory is replaced by one meanwhile. Paths that are too long for the kernel go
+    // piece by piece.
     task<file> open_below(const std::string& path)
+    {
+        std::size_t begin = 0;
+        file from;
+        while (path.size() - begin >= PATH_MAX) {
+            const std::size_t end = path.rfind('/', begin + PATH_MAX - 2) + 1;
+            from = co_await open_piece(from, path.substr(begin, end - begin));
+            begin = end;
+        }
+        std::string last = path.empty() ? "." : path.substr(begin);
+        co_return co_await open_piece(from, std::move(last));
+    }
+
+    // from: closed: the root.
+    task<file> open_piece(const file& from, std::string path)
     {
         open_how how{};
         how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
         how.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH;
-        const std::string below = path.empty() ? "." : path;
-        file opened = co_await open(at(root_, below), how);
+        const file& above = from ? from : root_;
+        file opened = co_await open(at(above, std::move(path)), how);
         co_return opened;
     }
 
@@ -155,16 +171,24 @@ private:
         directory_entries entries(std::move(dir));
         while (std::optional<directory_entry> entry = co_await entries.next()) {
             walk_entry found{which.path + entry->name, entry->type, which.depth};
-            if (found.type == DT_UNKNOWN) {
-                const struct statx status = co_await stat(at(entries.dir(), entry->name), AT_SYMLINK_NOFOLLOW);
-                found.type = static_cast<unsigned char>(IFTODT(status.stx_mode));
-            }
+            if (found.type == DT_UNKNOWN)
+                found.type = co_await type_of(entries.dir(), entry->name);
+            if (found.type == DT_UNKNOWN)
+                continue; // it has gone
             visiting = true;
             const bool enter = co_await visited(found);
             visiting = false;
             if (found.type == DT_DIR && enter && which.depth < options_.depth_max)
                 push(std::move(found.path) + '/', which.depth + 1);
         }
+    }
+
+    task<unsigned char> type_of(const file& dir, const std::string& name)
+    {
+        const result<struct statx> status = co_await as_result(stat(at(dir, name), AT_SYMLINK_NOFOLLOW, STATX_TYPE));
+        if (!status && status.error() != std::errc::no_such_file_or_directory)
+            throw std::system_error(status.error(), "stat \"" + name + '"');
+        co_return status ? static_cast<unsigned char>(IFTODT(status->stx_mode)) : std::uint8_t{DT_UNKNOWN};
     }
 
     task<bool> visited(const walk_entry& found)

@@ -2,6 +2,7 @@
 #include "support.hpp"
 
 #include <catch2/generators/catch_generators.hpp>
+#include <thread>
 
 using namespace tests;
 
@@ -134,6 +135,25 @@ TEST_CASE("an empty try_claim says that none is left", "[cxx][buffer]")
     const tacet::buffer held = pool.try_claim(small);
     CHECK(held);
     CHECK_FALSE(pool.try_claim(small));
+    CHECK(failure_of([&] { (void)pool.try_claim(tacet::buffer_size::large); }).code == std::errc::invalid_argument);
+    std::error_code elsewhere;
+    std::thread other([&] { elsewhere = failure_of([&] { (void)pool.try_claim(small); }).code; });
+    other.join();
+    CHECK(elsewhere == std::errc::operation_not_permitted);
+}
+
+TEST_CASE("a task makes a pool, and a ring of buffers, for the executor where it runs", "[cxx][buffer]")
+{
+    tacet::executor executor;
+    auto working = [&]() -> tacet::task<> {
+        const tacet::executor_ref here = co_await tacet::this_executor();
+        tacet::buffer_pool pool(here, one_small());
+        const tacet::buffer claimed = co_await pool.claim_small();
+        CHECK(claimed);
+        const tacet::buffer_ring ring(here, 2, 10);
+        CHECK(ring.count() == 2);
+    };
+    executor.run(working());
 }
 
 TEST_CASE("a claim is cancelled, timed out, refused; as_result says which", "[cxx][buffer]")

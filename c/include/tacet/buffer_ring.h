@@ -34,7 +34,7 @@ TACET_EXPORT size_t tacet_buffer_ring_bytes(const struct tacet_buffer_ring *buff
 /* The memory of a buffer. */
 TACET_EXPORT void *tacet_buffer_ring_at(const struct tacet_buffer_ring *buffers, unsigned buffer);
 
-/* The kernel may have it again. */
+/* The kernel may have it again. On the thread of the ring's executor, which is asserted; when that has gone, on any one thread. */
 TACET_EXPORT void tacet_buffer_ring_give(struct tacet_buffer_ring *buffers, unsigned buffer);
 
 /* pread(2) into a buffer that the kernel chooses. Result: bytes; the buffer's number by one of the two functions below. */
@@ -58,7 +58,9 @@ static inline int tacet_op_buffer(const struct tacet_op *op)
     return op->request.buffer.number != TACET_NO_BUFFER ? op->request.buffer.number : -1;
 }
 
-/* For layers above C: what the SQE and the request of such an operation are told. */
+/* For layers above C: who may use it; what the SQE and the request of such an operation are told. */
+TACET_EXPORT bool tacet_buffer_ring_is_of(const struct tacet_buffer_ring *buffers,
+                                          const struct tacet_executor *executor);
 TACET_EXPORT uint16_t tacet_buffer_ring_group(const struct tacet_buffer_ring *buffers);
 static inline void tacet_request_selects(struct tacet_request *request, uint16_t group)
 {

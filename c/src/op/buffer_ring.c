@@ -157,14 +157,15 @@ void *tacet_buffer_ring_at(const struct tacet_buffer_ring *buffers, unsigned buf
 
 void tacet_buffer_ring_give(struct tacet_buffer_ring *buffers, unsigned buffer)
 {
+    TACET_ASSERT(buffers->executor == NULL || executor_is_mine(buffers->executor));
     io_uring_buf_ring_add(buffers->entries, tacet_buffer_ring_at(buffers, buffer), (unsigned)buffers->bytes,
                           (unsigned short)buffer, (int)buffers->count - 1, 0);
     io_uring_buf_ring_advance(buffers->entries, 1);
 }
 
-bool buffer_ring_is_of(const struct tacet_buffer_ring *buffers, const struct executor *executor)
+bool tacet_buffer_ring_is_of(const struct tacet_buffer_ring *buffers, const struct tacet_executor *executor)
 {
-    return buffers->executor == executor;
+    return buffers->executor != NULL && &buffers->executor->shared == executor;
 }
 
 tacet_result buffer_ring_start(struct tacet_op *op, struct tacet_task *task, struct io_uring_sqe *filled,

@@ -15,8 +15,6 @@ tacet_result buffer_ring_await(struct tacet_task *task, struct io_uring_sqe *fil
 /* Also once it has been destroyed it is there, with its group, until tacet_buffer_ring_destroy() is called once more. */
 void buffer_ring_hold(struct tacet_buffer_ring *buffers);
 
-bool buffer_ring_is_of(const struct tacet_buffer_ring *buffers, const struct executor *executor);
-
 /* Nobody takes the buffer of an operation that has ended. */
 void buffer_ring_discard(struct executor *executor, const struct tacet_request *request);
 

@@ -234,7 +234,7 @@ tacet_result tacet_receive_multishot_start(struct tacet_multishot *multishot, st
                                            int flags, unsigned results_max)
 {
     struct io_uring_sqe sqe = {0};
-    if (buffers != NULL && executor != NULL && !buffer_ring_is_of(buffers, executor_of(executor)))
+    if (buffers != NULL && executor != NULL && !tacet_buffer_ring_is_of(buffers, executor))
         return -EPERM;
     if (socket == NULL || buffers == NULL)
         return -EINVAL;

@@ -11,7 +11,7 @@
 #define TACET_BUFFER_HPP
 
 #include <tacet/buffer.h>
-#include <tacet/executor.hpp>
+#include <tacet/executor_ref.hpp>
 #include <tacet/file.hpp>
 
 #include <string_view>
@@ -86,7 +86,7 @@ struct buffer_pool_options {
 class buffer_pool {
 public:
     // Throws std::system_error: device_or_resource_busy: the executor has a pool; invalid_argument; not_enough_memory.
-    explicit buffer_pool(executor& owner, const buffer_pool_options& options = {})
+    explicit buffer_pool(executor_ref owner, const buffer_pool_options& options = {})
     {
         const tacet_buffer_pool_options core = {
             .small_count = options.small_count,
@@ -144,10 +144,14 @@ public:
     claim_awaiter claim_small() noexcept { return claim(buffer_size::small); }
     claim_awaiter claim_large() noexcept { return claim(buffer_size::large); }
 
-    // An empty one where none is left.
-    buffer try_claim(buffer_size size) noexcept
+    // An empty one where none is left. operation_not_permitted: the pool is another executor's; invalid_argument: it has none of
+    // this size.
+    buffer try_claim(buffer_size size)
     {
-        return buffer(tacet_buffer_at(pool_, tacet_buffer_try_claim(pool_, static_cast<tacet_buffer_size>(size))));
+        const tacet_result r = tacet_buffer_try_claim(pool_, static_cast<tacet_buffer_size>(size));
+        if (r != -EAGAIN)
+            check(r, "buffer claim");
+        return buffer(tacet_buffer_at(pool_, r));
     }
 
     bool is_registered() const noexcept { return tacet_buffer_pool_is_registered(pool_); }
@@ -166,52 +170,31 @@ private:
     tacet_buffer_pool* pool_ = nullptr;
 };
 
-struct read_buffer_request : detail::size_value {
-    static constexpr unsigned opcode = IORING_OP_READ_FIXED;
+template <bool Writes>
+struct buffer_request : detail::size_value {
+    static constexpr unsigned opcode = Writes ? IORING_OP_WRITE_FIXED : IORING_OP_READ_FIXED;
     int fd;
     unsigned flags; // of the file
-    buffer_part into;
+    buffer_part part;
     std::uint64_t offset;
     tacet_executor* executor = nullptr;
 
-    read_buffer_request(const tacet_file& file, buffer_part into_, std::uint64_t offset_) noexcept
-        : fd(file.fd), flags(file.flags), into(into_), offset(offset_)
+    buffer_request(const tacet_file& file, buffer_part part_, std::uint64_t offset_) noexcept
+        : fd(file.fd), flags(file.flags), part(part_), offset(offset_)
     {
     }
     void bind(tacet_executor* on) noexcept { executor = on; }
     tacet_result try_at_once(tacet_task* task) const noexcept
     {
-        return tacet_read_buffer_at_once(task, fd, into.whole(), into.at(), into.size(), offset);
+        const auto transfer = Writes ? tacet_write_buffer_at_once : tacet_read_buffer_at_once;
+        return transfer(task, fd, part.whole(), part.at(), part.size(), offset);
     }
     tacet_result prepare(io_uring_sqe* sqe) const noexcept
     {
-        return tacet_prepare_read_buffer(sqe, executor, fd, into.whole(), into.at(), into.size(), offset);
+        const auto fill_in = Writes ? tacet_prepare_write_buffer : tacet_prepare_read_buffer;
+        return fill_in(sqe, executor, fd, part.whole(), part.at(), part.size(), offset);
     }
-    std::string describe() const { return detail::describe_descriptor("read", fd); }
-};
-
-struct write_buffer_request : detail::size_value {
-    static constexpr unsigned opcode = IORING_OP_WRITE_FIXED;
-    int fd;
-    unsigned flags; // of the file
-    buffer_part from;
-    std::uint64_t offset;
-    tacet_executor* executor = nullptr;
-
-    write_buffer_request(const tacet_file& file, buffer_part from_, std::uint64_t offset_) noexcept
-        : fd(file.fd), flags(file.flags), from(from_), offset(offset_)
-    {
-    }
-    void bind(tacet_executor* on) noexcept { executor = on; }
-    tacet_result try_at_once(tacet_task* task) const noexcept
-    {
-        return tacet_write_buffer_at_once(task, fd, from.whole(), from.at(), from.size(), offset);
-    }
-    tacet_result prepare(io_uring_sqe* sqe) const noexcept
-    {
-        return tacet_prepare_write_buffer(sqe, executor, fd, from.whole(), from.at(), from.size(), offset);
-    }
-    std::string describe() const { return detail::describe_descriptor("write", fd); }
+    std::string describe() const { return detail::describe_descriptor(Writes ? "write" : "read", fd); }
 };
 
 inline operation<read_buffer_request> file::read(buffer_part into, std::uint64_t offset) const noexcept

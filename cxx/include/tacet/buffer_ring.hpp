@@ -3,7 +3,7 @@
 #define TACET_BUFFER_RING_HPP
 
 #include <tacet/buffer_ring.h>
-#include <tacet/executor.hpp>
+#include <tacet/executor_ref.hpp>
 #include <tacet/op.hpp>
 
 #include <cstddef>
@@ -11,7 +11,8 @@
 
 namespace tacet {
 
-// What was received, in a buffer that goes back to its ring with this. The ring must be there until then.
+// What was received, in a buffer that goes back to its ring with this: on the thread of the ring's executor, while the ring is
+// there.
 class received {
 public:
     received() noexcept {}
@@ -58,7 +59,7 @@ public:
     {
         check(tacet_buffer_ring_create(&ring_, for_tasks_of, count, bytes), "buffer_ring");
     }
-    buffer_ring(executor& for_tasks_of, unsigned count, std::size_t bytes)
+    buffer_ring(executor_ref for_tasks_of, unsigned count, std::size_t bytes)
         : buffer_ring(for_tasks_of.get(), count, bytes)
     {
     }
@@ -79,12 +80,15 @@ struct selected_value {
     using value_type = received;
     tacet_buffer_ring* buffers;
     int buffer = -1;
+    bool is_here = false; // the ring is the awaiting task's executor's
 
     explicit selected_value(tacet_buffer_ring* buffers_) noexcept : buffers(buffers_) {}
-    void select(io_uring_sqe* sqe) const noexcept
+    void bind(const tacet_executor* on) noexcept { is_here = tacet_buffer_ring_is_of(buffers, on); }
+    tacet_result select(io_uring_sqe* sqe) const noexcept
     {
         sqe->flags |= IOSQE_BUFFER_SELECT;
         sqe->buf_group = tacet_buffer_ring_group(buffers);
+        return is_here ? 0 : -EPERM;
     }
     void started(tacet_request& request) const noexcept
     {

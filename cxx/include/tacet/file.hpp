@@ -27,8 +27,10 @@ namespace tacet {
 
 class buffer_part;
 class file;
-struct read_buffer_request;
-struct write_buffer_request;
+template <bool Writes>
+struct buffer_request;
+using read_buffer_request = buffer_request<false>;
+using write_buffer_request = buffer_request<true>;
 
 // Bytes that are only looked at, of whatever kind: a string, a span, a vector of bytes.
 class bytes_view : public std::span<const std::byte> {
@@ -144,39 +146,26 @@ struct write_request : detail::size_value {
     std::string describe() const { return detail::describe_descriptor("write", fd); }
 };
 
-struct readv_request : detail::size_value {
-    static constexpr unsigned opcode = IORING_OP_READV;
+template <bool Writes>
+struct vectors_request : detail::size_value {
+    static constexpr unsigned opcode = Writes ? IORING_OP_WRITEV : IORING_OP_READV;
     int fd;
     std::span<const iovec> vectors;
     std::uint64_t offset;
 
-    readv_request(int fd_, std::span<const iovec> into, std::uint64_t offset_) noexcept
-        : fd(fd_), vectors(into), offset(offset_)
+    vectors_request(int fd_, std::span<const iovec> vectors_, std::uint64_t offset_) noexcept
+        : fd(fd_), vectors(vectors_), offset(offset_)
     {
     }
     tacet_result prepare(io_uring_sqe* sqe) const noexcept
     {
-        return tacet_prepare_readv(sqe, fd, vectors.data(), vectors.size(), offset);
+        const auto fill_in = Writes ? tacet_prepare_writev : tacet_prepare_readv;
+        return fill_in(sqe, fd, vectors.data(), vectors.size(), offset);
     }
-    std::string describe() const { return detail::describe_descriptor("readv", fd); }
+    std::string describe() const { return detail::describe_descriptor(Writes ? "writev" : "readv", fd); }
 };
-
-struct writev_request : detail::size_value {
-    static constexpr unsigned opcode = IORING_OP_WRITEV;
-    int fd;
-    std::span<const iovec> vectors;
-    std::uint64_t offset;
-
-    writev_request(int fd_, std::span<const iovec> from, std::uint64_t offset_) noexcept
-        : fd(fd_), vectors(from), offset(offset_)
-    {
-    }
-    tacet_result prepare(io_uring_sqe* sqe) const noexcept
-    {
-        return tacet_prepare_writev(sqe, fd, vectors.data(), vectors.size(), offset);
-    }
-    std::string describe() const { return detail::describe_descriptor("writev", fd); }
-};
+using readv_request = vectors_request<false>;
+using writev_request = vectors_request<true>;
 
 struct close_request : detail::void_value {
     static constexpr unsigned opcode = IORING_OP_CLOSE;
@@ -241,41 +230,30 @@ struct truncate_request : detail::void_value {
     std::string describe() const { return detail::describe_descriptor("ftruncate", fd); }
 };
 
-struct sync_range_request : detail::void_value {
-    static constexpr unsigned opcode = IORING_OP_SYNC_FILE_RANGE;
+// What is done about a range: SYNC_FILE_RANGE_... or POSIX_FADV_...
+template <bool Advises>
+struct range_request : detail::void_value {
+    static constexpr unsigned opcode = Advises ? IORING_OP_FADVISE : IORING_OP_SYNC_FILE_RANGE;
     int fd;
     std::uint64_t offset;
     std::size_t bytes;
-    unsigned flags;
+    int what;
 
-    sync_range_request(int fd_, std::uint64_t offset_, std::size_t bytes_, unsigned flags_) noexcept
-        : fd(fd_), offset(offset_), bytes(bytes_), flags(flags_)
+    range_request(int fd_, std::uint64_t offset_, std::size_t bytes_, int what_) noexcept
+        : fd(fd_), offset(offset_), bytes(bytes_), what(what_)
     {
     }
     tacet_result prepare(io_uring_sqe* sqe) const noexcept
     {
-        return tacet_prepare_sync_range(sqe, fd, offset, bytes, flags);
+        if constexpr (Advises)
+            return tacet_prepare_advise(sqe, fd, offset, bytes, what);
+        else
+            return tacet_prepare_sync_range(sqe, fd, offset, bytes, static_cast<unsigned>(what));
     }
-    std::string describe() const { return detail::describe_descriptor("sync_file_range", fd); }
+    std::string describe() const { return detail::describe_descriptor(Advises ? "fadvise" : "sync_file_range", fd); }
 };
-
-struct advise_request : detail::void_value {
-    static constexpr unsigned opcode = IORING_OP_FADVISE;
-    int fd;
-    std::uint64_t offset;
-    std::size_t bytes;
-    int advice;
-
-    advise_request(int fd_, std::uint64_t offset_, std::size_t bytes_, int advice_) noexcept
-        : fd(fd_), offset(offset_), bytes(bytes_), advice(advice_)
-    {
-    }
-    tacet_result prepare(io_uring_sqe* sqe) const noexcept
-    {
-        return tacet_prepare_advise(sqe, fd, offset, bytes, advice);
-    }
-    std::string describe() const { return detail::describe_descriptor("fadvise", fd); }
-};
+using sync_range_request = range_request<false>;
+using advise_request = range_request<true>;
 
 struct stat_request {
     using value_type = struct statx;
@@ -386,7 +364,7 @@ public:
     operation<sync_range_request> sync_range(std::uint64_t offset, std::size_t bytes,
                                              unsigned flags = SYNC_FILE_RANGE_WRITE) const noexcept
     {
-        return operation<sync_range_request>(sync_range_request(file_.fd, offset, bytes, flags));
+        return operation<sync_range_request>(sync_range_request(file_.fd, offset, bytes, static_cast<int>(flags)));
     }
     // posix_fadvise(2), with POSIX_FADV_...; readahead() begins to read what is not cached. As many bytes as in sync_range.
     operation<advise_request> advise(int advice, std::uint64_t offset = 0, std::size_t bytes = 0) const noexcept

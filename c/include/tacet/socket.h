@@ -178,8 +178,8 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_socket_get_option(struct tacet_t
                                                                   int option, void *value, socklen_t *bytes);
 
 /*
- * getaddrinfo(3) on a helper thread (blocking.h). host or service may be NULL; hints too. What the three point to is there until
- * the end. Zero it, fill the first three.
+ * getaddrinfo(3) on a helper thread (blocking.h). host or service may be NULL; hints too. What the three point to is copied at the
+ * start. Zero it, fill the first three.
  */
 struct tacet_lookup {
     const char *host, *service;
@@ -190,10 +190,13 @@ struct tacet_lookup {
 
 /*
  * SUSPENDS, CANCELLATION POINT. 0; -ENOENT: there is no such host or service; -EAGAIN: not now; -EIO: the name server failed;
- * -EAFNOSUPPORT, -EINVAL, -ENOMEM, or what EAI_SYSTEM stands for. And those of tacet_run_blocking(). One that the task is not there
- * to take any more stays in `found`.
+ * -EAFNOSUPPORT, -EINVAL, -ENOMEM, or what EAI_SYSTEM stands for. And those of tacet_run_blocking(). A cancel, a deadline or the end
+ * of the executor ends the wait at once: the lookup goes on, on its helper thread, for nobody. One that has succeeded when its task
+ * is not there to take it stays in `found`.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_look_up(struct tacet_task *task, struct tacet_lookup *lookup);
+/* For layers above C: the running task, which has no cancel pending, begins to wait for it. 0; -ENOMEM; -EAGAIN. */
+TACET_EXPORT TACET_NODISCARD tacet_result tacet_look_up_park(struct tacet_task *task, struct tacet_lookup *lookup);
 TACET_EXPORT void tacet_lookup_finish(struct tacet_lookup *lookup);
 
 /* The errno, negative, of an error of getaddrinfo(). */

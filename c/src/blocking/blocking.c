@@ -1,12 +1,14 @@
 /*
  * Functions that block, see tacet/blocking.h: the process's helper threads, and the queue of what they are to call.
  *
- * Invariants, under the mutex: a job is in the queue, and then names its task, or in the free list; each queued job has
- * an idle helper that was signalled for it, or waits for a busy one. Who takes a job out of the queue ends the task's
- * wait.
+ * Invariants, under the mutex: a job is in the queue, and then names its task, or in the free list, or, if its task may leave
+ * it, with a helper that calls its function, and names its task until that leaves; each queued job has an idle helper that
+ * was signalled for it, or waits for a busy one. Who makes a job name its task no more ends the task's wait.
  *
  * The memory of jobs is not given back: a task that is cancelled when its wake is on its way looks at what was its job.
  */
+#include "blocking/blocking.h"
+
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/thread.h"
@@ -26,9 +28,9 @@
 struct job {
     struct tacet_wait_hook hook; /* first: see take_back(); never changes */
     struct tacet_list_node node; /* in the queue; by `next` in the free list */
-    struct tacet_task *task;     /* NULL: it is free */
-    tacet_blocking_function *function;
-    void *arg;
+    struct tacet_task *task;     /* NULL: it is free, or was left */
+    struct blocking_call call;
+    bool has_begun; /* and may be left */
 };
 
 static struct {
@@ -64,16 +66,21 @@ static void unqueue(struct job *job)
     give_back(job);
 }
 
-/* A cancel. What has begun runs to its end. */
+/* A cancel. What has begun runs to its end; its task goes on now if it may leave it. */
 static void take_back(struct tacet_task *task)
 {
     struct job *job = task->waiting_for;
     pthread_mutex_lock(&helpers.mutex);
-    bool queued = job->task == task;
+    const struct blocking_call call = job->call;
+    bool leaves = job->task == task, queued = leaves && !job->has_begun;
     if (queued)
         unqueue(job);
+    else if (leaves)
+        job->task = NULL;
     pthread_mutex_unlock(&helpers.mutex);
-    if (queued)
+    if (queued && call.finish != NULL)
+        call.finish(call.arg, false);
+    if (leaves)
         tacet_task_unpark_external(task, -ECANCELED);
     else
         tacet_task_keep_cancel(task);
@@ -110,17 +117,42 @@ static bool wait_for_job(void)
     return helpers.threads <= helpers.threads_max;
 }
 
+/* There is one. */
+static struct job *take_oldest(void)
+{
+    struct job *oldest = job_of(helpers.queue.next);
+    list_remove(&oldest->node);
+    helpers.queued--;
+    oldest->has_begun = oldest->call.finish != NULL;
+    return oldest;
+}
+
+/* Of what a task may leave, the task, if it has not. Its function has ended. */
+static struct tacet_task *finish(struct job *job)
+{
+    pthread_mutex_lock(&helpers.mutex);
+    const struct blocking_call call = job->call;
+    struct tacet_task *task = job->task;
+    give_back(job);
+    pthread_mutex_unlock(&helpers.mutex);
+    call.finish(call.arg, task != NULL);
+    return task;
+}
+
 static void *help(void *unused)
 {
     (void)unused;
     pthread_setname_np(pthread_self(), "tacet-blocking");
     pthread_mutex_lock(&helpers.mutex);
     while (wait_for_job()) {
-        struct job *oldest = job_of(helpers.queue.next), own = *oldest;
-        unqueue(oldest);
+        struct job *oldest = take_oldest(), own = *oldest;
+        if (!own.has_begun)
+            give_back(oldest);
         pthread_mutex_unlock(&helpers.mutex);
-        tacet_result r = own.function(own.arg);
-        tacet_task_unpark_external(own.task, r != TACET_PENDING ? r : -EINVAL);
+        tacet_result r = own.call.function(own.call.arg);
+        struct tacet_task *task = own.has_begun ? finish(oldest) : own.task;
+        if (task != NULL)
+            tacet_task_unpark_external(task, r != TACET_PENDING ? r : -EINVAL);
         pthread_mutex_lock(&helpers.mutex);
     }
     helpers.threads--;
@@ -189,7 +221,7 @@ static void init_helpers(void)
 /* ---- The calls ---- */
 
 /* The task begins to wait before any helper can see the job. */
-static tacet_result queue_job(struct tacet_task *task, tacet_blocking_function *function, void *arg)
+static tacet_result queue_job(struct tacet_task *task, const struct blocking_call *call)
 {
     struct job *job;
     tacet_result r = provide_helper();
@@ -199,24 +231,29 @@ static tacet_result queue_job(struct tacet_task *task, tacet_blocking_function *
     if (job == NULL)
         return -ENOMEM;
     job->task = task;
-    job->function = function;
-    job->arg = arg;
+    job->call = *call;
+    job->has_begun = false;
     tacet_task_park_external(task, &job->hook);
     list_push_back(&helpers.queue, &job->node);
     helpers.queued++;
     return 0;
 }
 
-tacet_result tacet_run_blocking_park(struct tacet_task *task, tacet_blocking_function *function, void *arg)
+tacet_result blocking_park(struct tacet_task *task, const struct blocking_call *call)
 {
     pthread_once(&helpers.once, init_helpers);
     pthread_mutex_lock(&helpers.mutex);
-    tacet_result r = queue_job(task, function, arg);
+    tacet_result r = queue_job(task, call);
     bool wakes = r == 0 && helpers.idle > 0;
     pthread_mutex_unlock(&helpers.mutex);
     if (wakes)
         pthread_cond_signal(&helpers.work);
     return r;
+}
+
+tacet_result tacet_run_blocking_park(struct tacet_task *task, tacet_blocking_function *function, void *arg)
+{
+    return blocking_park(task, &(struct blocking_call){function, NULL, arg});
 }
 
 tacet_result tacet_run_blocking(struct tacet_task *task, tacet_blocking_function *function, void *arg)

@@ -1,6 +1,7 @@
 // Sockets: values, messages of failures, streams, what happens to what nobody takes; and the same bytes as by plain calls.
 #include "support.hpp"
 
+#include <csignal>
 #include <random>
 #include <thread>
 
@@ -52,7 +53,7 @@ tacet::task<std::string> ask(tacet::address to, std::string question)
     };
     auto body = [&](tacet::scope& scope) -> tacet::task<void> {
         scope.spawn(sending());
-        answer.resize(co_await connection.receive_exactly(bytes_of(answer)));
+        answer.resize(co_await connection.fill(bytes_of(answer)));
     };
     co_await tacet::with_scope(body);
     co_return answer;
@@ -86,8 +87,8 @@ std::string random_bytes(std::size_t count, unsigned seed)
 
 TEST_CASE("addresses are what they were parsed from", "[cxx][socket]")
 {
-    for (const char* text : {"127.0.0.1:80", "0.0.0.0:65535", "[::1]:8080", "[fe80::1]:0", "unix:/run/x",
-                             "unix:relative", "@abstract name"}) {
+    for (const char* text : {"127.0.0.1:80", "0.0.0.0:65535", "[::1]:8080", "[fe80::1]:0", "[fe80::1%lo]:80",
+                             "[fe80::1%4000000000]:80", "unix:/run/x", "unix:relative", "@abstract name"}) {
         const tacet::address parsed = tacet::address::parse(text);
         CHECK(parsed.text() == text);
         CHECK(fmt::format("{}", parsed) == text);
@@ -99,6 +100,8 @@ TEST_CASE("addresses are what they were parsed from", "[cxx][socket]")
     CHECK_FALSE(tacet::address::parse("1.2.3.4:5") == tacet::address::parse("1.2.3.4:6"));
     CHECK_FALSE(tacet::address());
     CHECK(tacet::address().text() == "unnamed");
+    CHECK_FALSE(tacet::address(nullptr, 0));
+    CHECK_FALSE(tacet::address(nullptr, sizeof(sockaddr_in)));
 }
 
 TEST_CASE("what is no address is refused, and told", "[cxx][socket]")
@@ -106,7 +109,7 @@ TEST_CASE("what is no address is refused, and told", "[cxx][socket]")
     for (const std::string& text :
          std::vector<std::string>{"", "80", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:8x", "1.2.3:80", "[::1]",
                                   "[::1:80", "::1:80", "host:80", "unix:", "@", "unix:" + std::string(108, 'x'),
-                                  "1.2.3.4:-1"}) {
+                                  "1.2.3.4:-1", "[fe80::1%]:80", "[fe80::1%no such link]:80", "[fe80::1%0]:80"}) {
         const failure thrown = failure_of([&] { (void)tacet::address::parse(text); });
         CHECK(thrown.code == std::errc::invalid_argument);
         CHECK(thrown.what.find('"' + text + '"') != std::string::npos);
@@ -175,6 +178,66 @@ TEST_CASE("a failed socket operation says what failed, and where", "[cxx][socket
         co_await ends.a.send_all(bytes_of(std::as_const(text)));
     };
     CHECK(failure_of([&] { executor.run(sending()); }).code == std::errc::broken_pipe);
+}
+
+TEST_CASE("an address that was to be told, and was not, names nobody", "[cxx][socket]")
+{
+    tacet::executor executor;
+    tacet::socket nobody, listener = tacet::listen(any_port), receiver = tacet::bind_datagram(any_port);
+    auto failing = [&]() -> tacet::task<> {
+        tacet::address peer = any_port;
+        auto none = co_await tacet::as_result(nobody.accept(peer));
+        CHECK(none.error() == std::errc::bad_file_descriptor);
+        CHECK_FALSE(peer);
+        auto late = co_await tacet::as_result(tacet::with_deadline(1ms, listener.accept(peer)));
+        CHECK(late.error() == std::errc::stream_timeout);
+        CHECK_FALSE(peer);
+        peer = any_port;
+        std::string room(10, '\0');
+        auto no_bytes = co_await tacet::as_result(
+            tacet::with_deadline(1ms, receiver.receive_from(bytes_of(room), peer)));
+        CHECK(no_bytes.error() == std::errc::stream_timeout);
+        CHECK_FALSE(peer);
+    };
+    executor.run(failing());
+}
+
+TEST_CASE("a stream that ends too early is filled from as far as it goes, and not received exactly", "[cxx][socket]")
+{
+    tacet::executor executor;
+    both_ends ends, other;
+    REQUIRE(::send(ends.a.fd(), "abc", 3, 0) == 3);
+    REQUIRE(::send(other.a.fd(), "abc", 3, 0) == 3);
+    ends.a = tacet::socket();
+    other.a = tacet::socket();
+    auto filling = [&]() -> tacet::task<> {
+        std::string buffer(8, '\0');
+        const std::size_t filled = co_await ends.b.fill(bytes_of(buffer));
+        CHECK(buffer.substr(0, filled) == "abc");
+    };
+    executor.run(filling());
+    std::string buffer(8, '\0');
+    const failure thrown = failure_of([&] { executor.run(other.b.receive_exactly(bytes_of(buffer))); });
+    CHECK(thrown.code == std::errc::no_message_available);
+    CHECK(thrown.what.find("receive ") == 0);
+}
+
+TEST_CASE("the file of a Unix socket that nobody listens to any more is replaced, and nothing else", "[cxx][socket]")
+{
+    const scratch folder;
+    const tacet::address name = tacet::address::parse("unix:" + folder / "socket");
+    const tacet::address text = tacet::address::parse("unix:" + folder.make("text", "kept"));
+    const tacet::address link = tacet::address::parse("unix:" + folder / "link");
+    std::filesystem::create_symlink("socket", folder / "link");
+    (void)tacet::listen(name);
+    CHECK(failure_of([&] { (void)tacet::listen(link); }).code == std::errc::address_in_use);
+    tacet::executor executor;
+    tacet::socket listener = tacet::listen(name);
+    CHECK(executor.run(ask_itself(listener, "question")) == "question");
+    CHECK(failure_of([&] { (void)tacet::listen(name); }).code == std::errc::address_in_use);
+    CHECK(executor.run(ask_itself(listener, "question")) == "question");
+    CHECK(failure_of([&] { (void)tacet::listen(text); }).code == std::errc::address_in_use);
+    CHECK(std::filesystem::is_regular_file(folder / "text"));
 }
 
 TEST_CASE("a host and a service are looked up, and connected to", "[cxx][socket]")
@@ -380,6 +443,51 @@ TEST_CASE("the buffers of a receive stream may go right after it, with what nobo
     CHECK(executor.stats().in_flight == 0);
 }
 
+TEST_CASE("a receive into buffers of another executor is refused, alone and in a group", "[cxx][socket]")
+{
+    tacet::executor executor, stranger;
+    tacet::buffer_ring here(executor, 1, 4), elsewhere(stranger, 1, 4); // the kernel knows both by the same number
+    both_ends ends;
+    auto mixing = [&]() -> tacet::task<> {
+        const std::string text = "abcd";
+        co_await ends.a.send_all(bytes_of(text));
+        auto refused = co_await tacet::as_result(ends.b.receive(elsewhere));
+        CHECK(refused.error() == std::errc::operation_not_permitted);
+        auto both = co_await tacet::as_result(tacet::when_all(ends.b.receive(elsewhere), tacet::nop()));
+        CHECK(std::get<0>(both).error() == std::errc::operation_not_permitted);
+        const tacet::received got = co_await ends.b.receive(here);
+        CHECK(got.bytes().size() == 4);
+    };
+    executor.run(mixing());
+}
+
+#if TACET_CHECKS >= 1
+TEST_CASE("what was received does not go back to its ring on another thread", "[cxx][socket]")
+{
+    std::fflush(nullptr);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        std::signal(SIGABRT, SIG_DFL);
+        tacet::executor executor;
+        tacet::buffer_ring buffers(executor, 1, 4);
+        both_ends ends;
+        (void)::send(ends.a.fd(), "abcd", 4, 0);
+        auto receiving = [&]() -> tacet::task<tacet::received> {
+            tacet::received got = co_await ends.b.receive(buffers);
+            co_return got;
+        };
+        tacet::received got = executor.run(receiving());
+        std::thread([&] { got = tacet::received(); }).join();
+        ::_exit(0);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(WIFSIGNALED(status));
+    CHECK(WTERMSIG(status) == SIGABRT);
+}
+#endif
+
 TEST_CASE("without a buffer left a receive says so, and one that comes back is used again", "[cxx][socket]")
 {
     tacet::executor executor;
@@ -414,10 +522,7 @@ TEST_CASE("zero-copy sends arrive whole", "[cxx][socket]")
             }
         };
         std::string got(sent.size(), '\0');
-        auto receiving = [&]() -> tacet::task<> {
-            const std::size_t bytes = co_await ends.b.receive_exactly(bytes_of(got));
-            CHECK(bytes == sent.size());
-        };
+        auto receiving = [&]() -> tacet::task<> { co_await ends.b.receive_exactly(bytes_of(got)); };
         executor.spawn(sending());
         executor.run(receiving());
         executor.run_until_idle();
@@ -511,7 +616,7 @@ tacet::task<std::string> receive_randomly(tacet::socket& from, tacet::buffer_rin
             break;
         }
         default:
-            bytes = co_await from.receive_exactly(some);
+            bytes = co_await from.fill(some);
         }
         if (bytes == 0)
             co_return got;

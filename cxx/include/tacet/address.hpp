@@ -1,8 +1,8 @@
 // address: the name of a socket. A value; its text form is what parse() reads:
 //
-//     127.0.0.1:80   [::1]:80   unix:/run/socket   @abstract
+//     127.0.0.1:80   [::1]:80   [fe80::1%eth0]:80   unix:/run/socket   @abstract
 //
-// Parsing never asks a name server: that is lookup()'s, in socket.hpp.
+// Parsing never asks a name server: that is lookup()'s, in connect.hpp.
 #ifndef TACET_ADDRESS_HPP
 #define TACET_ADDRESS_HPP
 
@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -25,11 +26,14 @@ namespace tacet {
 class address {
 public:
     address() noexcept {}
-    // What the kernel has, or getaddrinfo(3). Longer ones than there are, are cut.
+    // What the kernel has, or getaddrinfo(3); null: none. Longer ones than there are, are cut.
     address(const sockaddr* name, socklen_t length) noexcept
         : length_(length < sizeof storage_ ? length : static_cast<socklen_t>(sizeof storage_))
     {
-        std::memcpy(&storage_, name, length_);
+        if (name != nullptr)
+            std::memcpy(&storage_, name, length_);
+        else
+            length_ = 0;
     }
 
     // Throws std::system_error, invalid_argument.
@@ -79,7 +83,7 @@ public:
             return std::string(host) + ':' + std::to_string(port());
         case AF_INET6:
             ::inet_ntop(AF_INET6, &as<sockaddr_in6>().sin6_addr, host, sizeof host);
-            return '[' + std::string(host) + "]:" + std::to_string(port());
+            return '[' + std::string(host) + zone_text() + "]:" + std::to_string(port());
         case AF_UNIX:
             return path_text();
         default:
@@ -103,6 +107,16 @@ private:
     {
         length_ = sizeof(Name);
         return reinterpret_cast<Name&>(storage_);
+    }
+
+    // Which link the address is of: the interface's name, or its number where it has none.
+    std::string zone_text() const
+    {
+        const std::uint32_t zone = as<sockaddr_in6>().sin6_scope_id;
+        char name[IF_NAMESIZE];
+        if (zone == 0)
+            return {};
+        return '%' + (::if_indextoname(zone, name) != nullptr ? std::string(name) : std::to_string(zone));
     }
 
     static constexpr std::size_t path_offset = offsetof(sockaddr_un, sun_path);
@@ -129,15 +143,20 @@ private:
                                : "unix:" + std::string(path, ::strnlen(path, bytes));
     }
 
+    template <class Number>
+    static bool read_number(std::string_view digits, Number& number) noexcept
+    {
+        const std::from_chars_result read = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+        return !digits.empty() && read.ec == std::errc() && read.ptr == digits.data() + digits.size();
+    }
+
     bool set_internet(std::string_view text)
     {
         const std::size_t colon = text.rfind(':');
         std::uint16_t number = 0;
         if (colon == std::string_view::npos)
             return false;
-        const std::string_view digits = text.substr(colon + 1);
-        const std::from_chars_result read = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-        if (digits.empty() || read.ec != std::errc() || read.ptr != digits.data() + digits.size())
+        if (!read_number(text.substr(colon + 1), number))
             return false;
         std::string host(text.substr(0, colon));
         if (host.size() > 2 && host.front() == '[' && host.back() == ']')
@@ -148,12 +167,22 @@ private:
         return ::inet_pton(AF_INET, host.c_str(), &name.sin_addr) == 1;
     }
 
-    bool set_v6(const std::string& host, std::uint16_t number) noexcept
+    bool set_v6(const std::string& text, std::uint16_t number)
     {
+        const std::size_t percent = text.find('%');
+        const std::string host = text.substr(0, percent);
         sockaddr_in6& name = as<sockaddr_in6>();
         name.sin6_family = AF_INET6;
         name.sin6_port = htons(number);
+        if (percent != std::string::npos && !read_zone(text.substr(percent + 1), name.sin6_scope_id))
+            return false;
         return ::inet_pton(AF_INET6, host.c_str(), &name.sin6_addr) == 1;
+    }
+
+    static bool read_zone(const std::string& zone, std::uint32_t& number) noexcept
+    {
+        number = ::if_nametoindex(zone.c_str());
+        return number != 0 || (read_number(zone, number) && number != 0);
     }
 
     sockaddr_storage storage_{};

@@ -1,4 +1,4 @@
-// Sockets: TCP, UDP, Unix.
+// Sockets: TCP, UDP, Unix. Connections to hosts by their names: connect.hpp.
 //
 //     tacet::socket listener = tacet::listen(tacet::address::parse("127.0.0.1:80"));
 //     tacet::socket connection = co_await listener.accept();
@@ -11,7 +11,6 @@
 #define TACET_SOCKET_HPP
 
 #include <tacet/address.hpp>
-#include <tacet/blocking.hpp>
 #include <tacet/buffer_ring.hpp>
 #include <tacet/file.hpp>
 #include <tacet/multishot.hpp>
@@ -22,14 +21,25 @@
 #include <span>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include <netdb.h>
 #include <netinet/tcp.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 namespace tacet {
 
 class socket;
+
+namespace detail {
+
+// Room that was made for a name, and got none.
+inline void name_nobody(address* peer) noexcept
+{
+    if (peer != nullptr)
+        peer->set_length(0);
+}
+
+} // namespace detail
 
 struct open_socket_request {
     using value_type = socket;
@@ -63,6 +73,7 @@ struct accept_request {
                                : tacet_prepare_accept(sqe, fd, nullptr, nullptr, 0);
     }
     socket value(tacet_result r) const noexcept;
+    void failed(tacet_result) const noexcept { detail::name_nobody(peer); }
     void discard(tacet_result r) const noexcept { ::close(static_cast<int>(r)); }
     std::string describe() const { return detail::describe_descriptor("accept", fd); }
 };
@@ -141,8 +152,7 @@ struct receive_selected_request : selected_value {
     tacet_result prepare(io_uring_sqe* sqe) const noexcept
     {
         const tacet_result r = tacet_prepare_receive(sqe, fd, nullptr, 0, flags);
-        select(sqe);
-        return r;
+        return r < 0 ? r : select(sqe);
     }
     std::string describe() const { return detail::describe_descriptor("receive", fd); }
 };
@@ -245,6 +255,7 @@ struct receive_parts_request : detail::size_value {
             peer->set_length(message.msg_namelen);
         return static_cast<std::size_t>(r);
     }
+    void failed(tacet_result) const noexcept { detail::name_nobody(peer); }
     void discard(tacet_result) const noexcept {} // no descriptors: there is no room for them
     std::string describe() const { return detail::describe_descriptor("receive", fd); }
 };
@@ -415,7 +426,8 @@ public:
     {
         return operation<send_zero_copy_request>(send_zero_copy_request(fd(), from, flags));
     }
-    // Into a buffer that the kernel chooses when there is something to receive; none is left: no_buffer_space.
+    // Into a buffer that the kernel chooses when there is something to receive; none is left: no_buffer_space; the ring is another
+    // executor's: operation_not_permitted.
     operation<receive_selected_request> receive(buffer_ring& buffers, int flags = 0) const noexcept
     {
         return operation<receive_selected_request>(receive_selected_request(fd(), buffers.get(), flags));
@@ -454,10 +466,12 @@ public:
         return operation<receive_message_request>(receive_message_request(fd(), &message, flags));
     }
 
-    // All of it, however short the counts.
+    // All of it, however short the counts. fill() receives until the buffer is full or the stream ends, and gives the bytes
+    // received; receive_exactly() throws no_message_available if it ends before. After a failure, a cancel or a deadline nobody
+    // knows how much of it has gone or come: the stream is of no more use but to be closed.
     task<void> send_all(std::span<const std::byte> from) const { return send_all_to(fd(), from); }
-    // Until `into` is full; less only at the end of the stream.
-    task<std::size_t> receive_exactly(std::span<std::byte> into) const { return receive_all_from(fd(), into); }
+    task<std::size_t> fill(std::span<std::byte> into) const { return fill_from(fd(), into); }
+    task<void> receive_exactly(std::span<std::byte> into) const { return receive_exactly_from(fd(), into); }
 
     // shutdown(2).
     operation<shutdown_request> shutdown(int how = SHUT_WR) const noexcept
@@ -488,7 +502,13 @@ private:
             from = from.subspan(sent);
         }
     }
-    static task<std::size_t> receive_all_from(int from, std::span<std::byte> into)
+    static task<void> receive_exactly_from(int from, std::span<std::byte> into)
+    {
+        const std::size_t filled = co_await fill_from(from, into);
+        if (filled < into.size())
+            throw_error(-ENODATA, detail::describe_descriptor("receive", from) + ": it ends too early");
+    }
+    static task<std::size_t> fill_from(int from, std::span<std::byte> into)
     {
         std::size_t received = 0;
         while (received < into.size()) {
@@ -556,9 +576,36 @@ inline socket open_now(const address& name, int type, const char* what)
     return socket(fd);
 }
 
+inline const char* path_of(const address& name) noexcept
+{
+    return reinterpret_cast<const sockaddr_un*>(name.get())->sun_path;
+}
+
+// Whether it is the file of a socket that is no more: whose it was ended without taking it away. A datagram socket asks: one that
+// is there, listening already or not, refuses it for its type, and sees no connection.
+inline bool is_left_behind(const address& name) noexcept
+{
+    struct stat found;
+    if (name.family() != AF_UNIX || ::lstat(path_of(name), &found) < 0 || !S_ISSOCK(found.st_mode))
+        return false;
+    const socket asks(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    return ::connect(asks.fd(), name.get(), name.length()) < 0 && errno == ECONNREFUSED;
+}
+
+inline void bind_listener(socket& made, const address& name)
+{
+    if (::bind(made.fd(), name.get(), name.length()) == 0)
+        return;
+    if (errno == EADDRINUSE && is_left_behind(name))
+        ::unlink(path_of(name));
+    made.bind(name);
+}
+
 } // namespace detail
 
-// Listens for connections to the address, whose port may be 0 (any: see name()). Plain calls, which do not block.
+// Listens for connections to the address, whose port may be 0 (any: see name()). Plain calls, which do not block. The file of a
+// Unix socket stays when its listener goes; one whose socket is no more is replaced here. (Of two that start at the same time the
+// later may replace the earlier's: a lock is their business.)
 inline socket listen(const address& name, const listen_options& options = {})
 {
     socket made = detail::open_now(name, SOCK_STREAM, "listen");
@@ -572,7 +619,7 @@ inline socket listen(const address& name, const listen_options& options = {})
         made.set_option(SOL_SOCKET, SO_SNDBUF, options.send_buffer_bytes);
     if (options.receive_buffer_bytes > 0)
         made.set_option(SOL_SOCKET, SO_RCVBUF, options.receive_buffer_bytes);
-    made.bind(name);
+    detail::bind_listener(made, name);
     made.listen(options.backlog);
     return made;
 }
@@ -602,59 +649,6 @@ inline std::pair<socket, socket> socket_pair(int type = SOCK_STREAM)
     if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0)
         throw_error(-errno, "socket pair");
     return {socket(fds[0]), socket(fds[1])};
-}
-
-namespace detail {
-
-inline std::vector<address> look_up(const std::string& host, const std::string& service)
-{
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    const int error = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), service.c_str(), &hints, &found);
-    if (error != 0)
-        throw_error(tacet_lookup_error(error), "lookup \"" + host + "\" \"" + service + '"');
-    const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, ::freeaddrinfo);
-    std::vector<address> addresses;
-    for (const addrinfo* each = found; each != nullptr; each = each->ai_next)
-        addresses.emplace_back(each->ai_addr, each->ai_addrlen);
-    return addresses;
-}
-
-} // namespace detail
-
-// The addresses of a host and a service (or port), by getaddrinfo(3) on a helper thread, in the order of preference. Without a
-// host: this machine. No such name: no_such_file_or_directory.
-inline task<std::vector<address>> lookup(std::string host, std::string service)
-{
-    auto look = [&] { return detail::look_up(host, service); };
-    std::vector<address> found = co_await run_blocking(std::move(look));
-    co_return found;
-}
-
-// A connection to the address.
-inline task<socket> connect(address to)
-{
-    socket made = co_await open_socket(to.family(), SOCK_STREAM);
-    co_await made.connect(to);
-    co_return made;
-}
-
-// A connection to the first of the host's addresses that takes it; the last one's failure is thrown.
-inline task<socket> connect(std::string host, std::string service)
-{
-    const std::vector<address> found = co_await lookup(std::move(host), std::move(service));
-    for (std::size_t i = 0; i + 1 < found.size(); i++) {
-        task<socket> attempt = connect(found[i]);
-        result<socket> made = co_await as_result(std::move(attempt));
-        if (made.has_value())
-            co_return std::move(*made);
-        if (made.error() == std::errc::operation_canceled || made.error() == std::errc::stream_timeout)
-            throw std::system_error(made.error(), "connect " + found[i].text());
-    }
-    task<socket> last = connect(found.back());
-    socket made = co_await std::move(last);
-    co_return made;
 }
 
 } // namespace tacet

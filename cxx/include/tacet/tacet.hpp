@@ -14,6 +14,7 @@
 #include <tacet/buffer_ring.hpp>
 #include <tacet/cancel.hpp>
 #include <tacet/channel.hpp>
+#include <tacet/connect.hpp>
 #include <tacet/copy.hpp>
 #include <tacet/deadline.hpp>
 #include <tacet/descriptor.hpp>

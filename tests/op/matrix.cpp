@@ -19,7 +19,6 @@ using namespace support;
 
 namespace {
 
-enum class form_kind { awaited, started, left, callback };
 const char* const form_names[] = {"awaited", "started", "left", "callback"};
 
 enum class stage_kind { waiting, queued, in_flight, completed, reaped };
@@ -45,15 +44,16 @@ struct cell_name {
     stage_kind stage;
     action_kind action;
 
-    bool has(unsigned trait) const { return row.traits & trait; }
+    bool has(unsigned trait) const { return row.has(trait); }
     bool destroys() const { return action == action_kind::destroy || action == action_kind::cancel_and_destroy; }
     bool is_over() const { return stage == stage_kind::completed || stage == stage_kind::reaped; }
+    bool is_limited() const { return has(limited_data) || has(limited_worker); }
     bool has_task() const { return form == form_kind::awaited || form == form_kind::started; }
 };
 
 std::string to_string(const cell_name& cell)
 {
-    return std::string(cell.row.name) + ", " + form_names[int(cell.form)] + ", " +
+    return cell.row.name + ", " + form_names[int(cell.form)] + ", " +
            (cell.switcher != nullptr ? cell.switcher->name : "no task") + ", " + stage_names[int(cell.stage)] + ", " +
            action_names[int(cell.action)] + ", ring of " + std::to_string(cell.ring_entries);
 }
@@ -64,7 +64,9 @@ bool exists(const cell_name& cell)
     const bool of_op = cell.action == action_kind::cancel_op || cell.action == action_kind::op_deadline;
     const bool of_task = cell.action == action_kind::cancel_task || cell.action == action_kind::task_deadline;
     const bool must_come = cell.is_over() || cell.action == action_kind::nothing;
-    if (cell.stage == stage_kind::waiting && (!cell.has(limited_data | limited_worker) || cell.ring_entries == 1))
+    if (cell.has(only_awaited) && cell.form != form_kind::awaited)
+        return false;
+    if (cell.stage == stage_kind::waiting && (!cell.is_limited() || cell.ring_entries == 1))
         return false;
     if (cell.stage == stage_kind::in_flight && cell.has(without_ring))
         return false; /* as queued */
@@ -110,6 +112,9 @@ public:
         tacet_semaphore_init(&gate_, 0);
         if (name.stage == stage_kind::waiting)
             in_the_way_.emplace(executor, name.has(limited_data));
+        subject_->form = name.form;
+        subject_->op = name.form != form_kind::awaited ? &op_.op : nullptr;
+        subject_->prepare(executor);
         begin();
     }
 
@@ -126,6 +131,7 @@ private:
 
     void begin();
     void begin_task();
+    bool is_under_way() const;
     void run_until_completed();
     void run_until(const std::function<bool()>& condition);
     void provoke();
@@ -162,8 +168,9 @@ void cell::begin()
 void cell::begin_task()
 {
     std::vector<call> calls;
+    const auto await = [this](tacet_task* self) { return subject_->await(self); };
     if (name_.form == form_kind::awaited)
-        calls.emplace_back([this](tacet_task* self) { return subject_->await(self); });
+        calls.push_back(name_.has(of_steps) ? task::made_again(await) : call(await));
     else
         calls.emplace_back([this](tacet_task* self) { return subject_->start(&op_.op, self); });
     if (name_.form == form_kind::started)
@@ -186,19 +193,28 @@ void cell::run_until(const std::function<bool()>& condition)
             REQUIRE(condition());
 }
 
+/* What can only be awaited may have more in flight than what the task waits for. */
+bool cell::is_under_way() const
+{
+    if (name_.has(only_awaited))
+        return static_cast<const tacet_task*>(*task_)->state == TACET_TASK_SUSPENDED;
+    return executor_.stats().in_flight != 0 || executor_.stats().timers != 0;
+}
+
 /* Nobody is resumed but a task of higher priority, of which there is one each time. */
 void cell::run_until_completed()
 {
     task runs(tacet_switcher_none(), {[](tacet_task*) -> tacet_result { return 0; }});
     const std::uint64_t limit = tacet_now() + 10'000'000'000;
     CHECK(tacet_task_set_priority(runs, TACET_PRIORITY_HIGH, TACET_PRIORITY_NORMAL) == 0);
-    do {
+    while (is_under_way()) {
         REQUIRE(tacet_now() < limit);
-        if (!name_.has(without_ring))
-            REQUIRE(stage_wait(executor_) == 0);
-        runs.attach(executor_);
+        if (!name_.has(without_ring)) /* what has several parts may be about to start the next */
+            REQUIRE((name_.has(only_awaited) ? stage_submit : stage_wait)(executor_) == 0);
+        if (tacet_task_has_exited(runs) || static_cast<const tacet_task*>(runs)->state == TACET_TASK_IDLE)
+            runs.attach(executor_); /* else a callback was first */
         REQUIRE(tacet_executor_run(executor_, 1, &no_time) == 1);
-    } while (executor_.stats().in_flight != 0 || executor_.stats().timers != 0);
+    }
 }
 
 void cell::provoke()
@@ -254,6 +270,7 @@ void cell::act()
     case action_kind::destroy:
         CHECK(executor_.destroy() == 0);
         destroyed_ = true;
+        subject_->has_executor = false;
         break;
     }
 }
@@ -276,7 +293,10 @@ void cell::end()
                         name_.action == action_kind::op_deadline))
             tacet_semaphore_release(&gate_, 1);
         run_until([this] { return has_ended(); });
+        subject_->retire();
         CHECK(executor_.run_until_idle() >= 0); /* what was in the way, and cancels */
+    } else {
+        subject_->retire();
     }
     CHECK(has_ended());
 }
@@ -309,7 +329,8 @@ bool cell::fits(tacet_result r) const
         return r < 0; /* nobody has it: it was closed */
     if (subject_->is_own(r))
         return may_come() && (name_.stage != stage_kind::waiting || name_.action == action_kind::nothing);
-    if (name_.is_over() || name_.has(never_cancelled) || r >= 0)
+    const bool has_more = name_.has(of_steps) && name_.stage != stage_kind::reaped;
+    if ((name_.is_over() && !has_more) || name_.has(never_cancelled) || r >= 0)
         return false;
     if (name_.action == action_kind::op_deadline || name_.action == action_kind::task_deadline)
         return r == -ETIME;
@@ -326,7 +347,7 @@ void cell::look_at_result()
     const tacet_result r = told();
     CAPTURE(r);
     CHECK(fits(r));
-    subject_->settle(r, name_.form == form_kind::awaited);
+    subject_->settle(r);
     if (name_.has_task() && !destroyed_)
         look_at_later_waits();
 }
@@ -453,7 +474,7 @@ bool is_supported(const operation_row& row)
     executor executor;
     if (row.opcode <= TACET_OPCODE_BASELINE || tacet_executor_supports(executor, row.opcode))
         return true;
-    std::printf("not covered, the kernel lacks it: %s\n", row.name);
+    std::printf("not covered, the kernel lacks it: %s\n", row.name.c_str());
     return false;
 }
 

@@ -1,11 +1,12 @@
 /* See subjects.hpp. What is done by path. */
-#include "support/subjects.hpp"
+#include "support/subject_kinds.hpp"
 
+#include <tacet/descriptor.h>
+
+#include <cerrno>
 #include <cstdio>
-#include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace support {
 
@@ -25,18 +26,14 @@ struct on_directory : subject {
         ::close(dir.fd);
     }
     bool exists(const char* name) const { return ::faccessat(dir.fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0; }
-    void settle(tacet_result r, bool) override { CHECK(done() == (r >= 0)); }
+    void settle(tacet_result r) override { CHECK(done() == (r >= 0)); }
     virtual bool done() const { return exists("new"); }
 
     tacet_file dir = {-1, 0, 0};
 };
 
 struct rename_path : on_directory {
-    tacet_result start(tacet_op* op, tacet_task* task) override
-    {
-        return tacet_path_rename_start(op, task, &dir, "file", &dir, "new", 0);
-    }
-    tacet_result await(tacet_task* task) override { return tacet_path_rename(task, &dir, "file", &dir, "new", 0); }
+    auto arguments() { return std::tuple(&dir, "file", &dir, "new", 0); }
     bool done() const override
     {
         CHECK(exists("file") != exists("new"));
@@ -45,63 +42,37 @@ struct rename_path : on_directory {
 };
 
 struct unlink_path : on_directory {
-    tacet_result start(tacet_op* op, tacet_task* task) override
-    {
-        return tacet_path_unlink_start(op, task, &dir, "file", 0);
-    }
-    tacet_result await(tacet_task* task) override { return tacet_path_unlink(task, &dir, "file", 0); }
+    auto arguments() { return std::tuple(&dir, "file", 0); }
     bool done() const override { return !exists("file"); }
 };
 
 struct make_directory : on_directory {
-    tacet_result start(tacet_op* op, tacet_task* task) override
-    {
-        return tacet_path_mkdir_start(op, task, &dir, "new", 0755);
-    }
-    tacet_result await(tacet_task* task) override { return tacet_path_mkdir(task, &dir, "new", 0755); }
+    auto arguments() { return std::tuple(&dir, "new", 0755); }
 };
 
 struct symlink_path : on_directory {
-    tacet_result start(tacet_op* op, tacet_task* task) override
-    {
-        return tacet_path_symlink_start(op, task, "file", &dir, "new");
-    }
-    tacet_result await(tacet_task* task) override { return tacet_path_symlink(task, "file", &dir, "new"); }
+    auto arguments() { return std::tuple("file", &dir, "new"); }
 };
 
 struct link_path : on_directory {
-    tacet_result start(tacet_op* op, tacet_task* task) override
-    {
-        return tacet_path_link_start(op, task, &dir, "file", &dir, "new", 0);
-    }
-    tacet_result await(tacet_task* task) override { return tacet_path_link(task, &dir, "file", &dir, "new", 0); }
+    auto arguments() { return std::tuple(&dir, "file", &dir, "new", 0); }
 };
 
 struct stat_path : on_directory {
     stat_path() { writes_to(status); }
-    tacet_result start(tacet_op* op, tacet_task* task) override
-    {
-        return tacet_path_stat_start(op, task, &dir, "file", 0, STATX_SIZE, &status);
-    }
-    tacet_result await(tacet_task* task) override
-    {
-        return tacet_path_stat(task, &dir, "file", 0, STATX_SIZE, &status);
-    }
+    auto arguments() { return std::tuple(&dir, "file", 0, unsigned{STATX_SIZE}, &status); }
     bool done() const override { return status.stx_size == 3; }
     struct statx status = {};
 };
 
 /* Who is told of a descriptor has it. */
 struct opens : on_directory {
-    tacet_result start(tacet_op* op, tacet_task* task) override
-    {
-        return tacet_file_open_start(op, task, &dir, name, &how);
-    }
-    tacet_result await(tacet_task* task) override { return tacet_file_open(task, &opened, &dir, name, &how); }
+    auto arguments() { return std::tuple(&dir, name, &how); }
+    auto awaited_arguments() { return std::tuple(&opened, &dir, name, &how); }
     bool is_own(tacet_result r) const override { return r >= 0; }
-    void settle(tacet_result r, bool awaited) override
+    void settle(tacet_result r) override
     {
-        const int fd = awaited ? opened.fd : static_cast<int>(r);
+        const int fd = form == form_kind::awaited ? opened.fd : static_cast<int>(r);
         CHECK((fd >= 0) == (r >= 0));
         if (fd >= 0)
             CHECK(::close(fd) == 0);
@@ -117,6 +88,35 @@ struct makes_file : opens {
         name = "new";
         how = {O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600, 0};
     }
+};
+
+/* As long as one has it open for reading, others can open the FIFO for writing; a ring that has gone may keep it for a while. */
+struct opens_registered : opens {
+    opens_registered()
+    {
+        name = "fifo";
+        how = {O_RDONLY | O_NONBLOCK, 0, 0};
+        CHECK(::mkfifo((scratch() / name).c_str(), 0600) == 0);
+    }
+    ~opens_registered() override
+    {
+        if (!has_executor)
+            return;
+        CHECK(::open((scratch() / name).c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC) == -1);
+        CHECK(errno == ENXIO);
+    }
+    void prepare(tacet_executor* executor_) override { executor = executor_; }
+    void settle(tacet_result r) override
+    {
+        if (form != form_kind::awaited)
+            opened.fd = static_cast<int>(r);
+        CHECK((opened.fd >= TACET_DESCRIPTOR_REGISTERED) == (r >= 0));
+        if (r >= 0 && has_executor) {
+            tacet_file_close_detached(executor, &opened);
+            CHECK(tacet_executor_run(executor, TACET_UNTIL_IDLE, nullptr) >= 0);
+        }
+    }
+    tacet_executor* executor = nullptr;
 };
 
 /* One of the kernel's worker threads waits for somebody who writes to it. */
@@ -146,15 +146,16 @@ struct opens_fifo : opens {
 std::vector<operation_row> path_rows()
 {
     return {
-        row<opens>("open", IORING_OP_OPENAT2, gives_descriptor),
-        row<makes_file>("open, of a new file", IORING_OP_OPENAT2, gives_descriptor | limited_worker),
-        row<opens_fifo>("open, of a FIFO", IORING_OP_OPENAT2, gives_descriptor | waits),
-        row<stat_path>("stat", IORING_OP_STATX, limited_worker),
-        row<rename_path>("rename", IORING_OP_RENAMEAT, limited_worker),
-        row<unlink_path>("unlink", IORING_OP_UNLINKAT, limited_worker),
-        row<make_directory>("mkdir", IORING_OP_MKDIRAT, limited_worker),
-        row<symlink_path>("symlink", IORING_OP_SYMLINKAT, limited_worker),
-        row<link_path>("link", IORING_OP_LINKAT, limited_worker),
+        STARTED(tacet_file_open, opens, "", IORING_OP_OPENAT2, gives_descriptor),
+        STARTED(tacet_file_open, makes_file, "new file", IORING_OP_OPENAT2, gives_descriptor | limited_worker),
+        STARTED(tacet_file_open, opens_fifo, "FIFO", IORING_OP_OPENAT2, gives_descriptor | waits),
+        STARTED(tacet_file_open_registered, opens_registered, "", IORING_OP_OPENAT2, gives_descriptor),
+        STARTED(tacet_path_stat, stat_path, "", IORING_OP_STATX, limited_worker),
+        STARTED(tacet_path_rename, rename_path, "", IORING_OP_RENAMEAT, limited_worker),
+        STARTED(tacet_path_unlink, unlink_path, "", IORING_OP_UNLINKAT, limited_worker),
+        STARTED(tacet_path_mkdir, make_directory, "", IORING_OP_MKDIRAT, limited_worker),
+        STARTED(tacet_path_symlink, symlink_path, "", IORING_OP_SYMLINKAT, limited_worker),
+        STARTED(tacet_path_link, link_path, "", IORING_OP_LINKAT, limited_worker),
     };
 }
 

@@ -1,37 +1,13 @@
-/* See subjects.hpp. Sockets: Unix ones, so that all that is sent lies in the other end at once. */
-#include "support/subjects.hpp"
+/* See subjects.hpp. Sockets. */
+#include "support/subject_kinds.hpp"
 
 #include <cstring>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include <netinet/in.h>
+#include <poll.h>
 
 namespace support {
 
 namespace {
-
-struct on_pair : subject {
-    on_pair()
-    {
-        CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-        file.fd = ends[0];
-    }
-    ~on_pair() override
-    {
-        ::close(ends[0]);
-        ::close(ends[1]);
-    }
-    static int bytes_in(int fd)
-    {
-        int bytes = 0;
-        CHECK(::ioctl(fd, FIONREAD, &bytes) == 0);
-        return bytes;
-    }
-
-    int ends[2];
-    tacet_file file = {-1, 0, 0};
-};
 
 /* A byte that comes is in the socket or in the buffer, never in both or neither. */
 struct receives : on_pair {
@@ -42,7 +18,7 @@ struct receives : on_pair {
         sent++;
     }
     bool is_own(tacet_result r) const override { return r == 1; }
-    void settle(tacet_result r, bool) override
+    void settle(tacet_result r) override
     {
         CHECK((byte == 'x') == (r == 1));
         settle_untold();
@@ -53,11 +29,7 @@ struct receives : on_pair {
 };
 
 struct receive : receives {
-    tacet_result start(tacet_op* op, tacet_task* task) override
-    {
-        return tacet_socket_receive_start(op, task, &file, &byte, 1, 0);
-    }
-    tacet_result await(tacet_task* task) override { return tacet_socket_receive(task, &file, &byte, 1, 0); }
+    auto arguments() { return std::tuple(&file, &byte, 1, 0); }
 };
 
 struct receive_message : receives {
@@ -66,11 +38,7 @@ struct receive_message : receives {
         message.msg_iov = &vector;
         message.msg_iovlen = 1;
     }
-    tacet_result start(tacet_op* op, tacet_task* task) override
-    {
-        return tacet_socket_receive_message_start(op, task, &file, &message, 0);
-    }
-    tacet_result await(tacet_task* task) override { return tacet_socket_receive_message(task, &file, &message, 0); }
+    auto arguments() { return std::tuple(&file, &message, 0); }
     iovec vector = {&byte, 1};
     msghdr message = {};
 };
@@ -117,16 +85,12 @@ struct receive_descriptor : receive_message {
 /* What is sent is there, or it was not sent. */
 struct sends : on_pair {
     bool is_own(tacet_result r) const override { return r == 1; }
-    void settle(tacet_result r, bool) override { CHECK(bytes_in(ends[1]) == (r == 1 ? 1 : 0)); }
+    void settle(tacet_result r) override { CHECK(bytes_in(ends[1]) == (r == 1 ? 1 : 0)); }
     char byte = 'w';
 };
 
 struct send : sends {
-    tacet_result start(tacet_op* op, tacet_task* task) override
-    {
-        return tacet_socket_send_start(op, task, &file, &byte, 1, 0);
-    }
-    tacet_result await(tacet_task* task) override { return tacet_socket_send(task, &file, &byte, 1, 0); }
+    auto arguments() { return std::tuple(&file, &byte, 1, 0); }
 };
 
 struct send_message : sends {
@@ -135,11 +99,7 @@ struct send_message : sends {
         message.msg_iov = &vector;
         message.msg_iovlen = 1;
     }
-    tacet_result start(tacet_op* op, tacet_task* task) override
-    {
-        return tacet_socket_send_message_start(op, task, &file, &message, 0);
-    }
-    tacet_result await(tacet_task* task) override { return tacet_socket_send_message(task, &file, &message, 0); }
+    auto arguments() { return std::tuple(&file, &message, 0); }
     iovec vector = {&byte, 1};
     msghdr message = {};
 };
@@ -161,17 +121,75 @@ struct send_to_full : send {
                                               MSG_DONTWAIT));
         CHECK(filled == 0);
     }
-    void settle(tacet_result r, bool) override { CHECK(bytes_in(ends[1]) == filled + (r == 1 ? 1 : 0)); }
+    void settle(tacet_result r) override { CHECK(bytes_in(ends[1]) == filled + (r == 1 ? 1 : 0)); }
     int filled = 0;
 };
 
-struct shut_down : on_pair {
-    tacet_result start(tacet_op* op, tacet_task* task) override
+/* Over loopback, where what was sent lies in the other end soon, and the buffer is free when it has been taken out of there. */
+struct send_by_network : subject {
+    send_by_network()
     {
-        return tacet_socket_shutdown_start(op, task, &file, SHUT_WR);
+        sockaddr_in name = {};
+        socklen_t length = sizeof name;
+        sockaddr* any = reinterpret_cast<sockaddr*>(&name);
+        name.sin_family = AF_INET;
+        name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        CHECK(::bind(listener, any, length) == 0);
+        CHECK(::listen(listener, 1) == 0);
+        CHECK(::getsockname(listener, any, &length) == 0);
+        file.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        CHECK(::connect(file.fd, any, length) == 0);
+        other_end = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+        CHECK(other_end >= 0);
+        ::close(listener);
     }
-    tacet_result await(tacet_task* task) override { return tacet_socket_shutdown(task, &file, SHUT_WR); }
-    void settle(tacet_result r, bool) override
+    ~send_by_network() override
+    {
+        ::close(file.fd);
+        ::close(other_end);
+    }
+    auto arguments() { return std::tuple(&file, text.data(), text.size(), 0); }
+    bool is_own(tacet_result r) const override { return r == static_cast<tacet_result>(text.size()); }
+    void settle(tacet_result r) override
+    {
+        std::string got(r > 0 ? static_cast<std::size_t>(r) : 0, '\0');
+        if (!got.empty())
+            CHECK(::recv(other_end, got.data(), got.size(), MSG_WAITALL) == r);
+        CHECK((got == text.substr(0, got.size())));
+        CHECK(bytes_in(other_end) == 0);
+    }
+    std::string text = std::string(1 << 14, 'z');
+    tacet_file file = {-1, 0, 0};
+    int other_end = -1;
+};
+
+struct send_to_name : subject {
+    send_to_name()
+    {
+        sockaddr* any = reinterpret_cast<sockaddr*>(&name);
+        name.sun_family = AF_UNIX;
+        CHECK(::bind(there, any, sizeof(sa_family_t)) == 0);
+        CHECK(::getsockname(there, any, &length) == 0);
+    }
+    ~send_to_name() override
+    {
+        ::close(here.fd);
+        ::close(there);
+    }
+    auto arguments() { return std::tuple(&here, &byte, 1, 0, reinterpret_cast<const sockaddr*>(&name), length); }
+    bool is_own(tacet_result r) const override { return r == 1; }
+    void settle(tacet_result r) override { CHECK(bytes_in(there) == (r == 1 ? 1 : 0)); }
+    char byte = 'w';
+    tacet_file here = {::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), 0, 0};
+    int there = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_un name = {};
+    socklen_t length = sizeof name;
+};
+
+struct shut_down : on_pair {
+    auto arguments() { return std::tuple(&file, SHUT_WR); }
+    void settle(tacet_result r) override
     {
         char byte = 0;
         CHECK((::recv(ends[1], &byte, 1, MSG_DONTWAIT) == 0) == (r == 0));
@@ -182,9 +200,9 @@ struct shut_down : on_pair {
 
 struct gives_socket : subject {
     bool is_own(tacet_result r) const override { return r >= 0; }
-    void settle(tacet_result r, bool awaited) override
+    void settle(tacet_result r) override
     {
-        const int fd = awaited ? file.fd : static_cast<int>(r);
+        const int fd = form == form_kind::awaited ? file.fd : static_cast<int>(r);
         CHECK((fd >= 0) == (r >= 0));
         if (fd >= 0)
             CHECK(::close(fd) == 0);
@@ -193,53 +211,14 @@ struct gives_socket : subject {
 };
 
 struct open_socket : gives_socket {
-    tacet_result start(tacet_op* op, tacet_task* task) override
-    {
-        return tacet_socket_open_start(op, task, AF_UNIX, SOCK_STREAM, 0);
-    }
-    tacet_result await(tacet_task* task) override { return tacet_socket_open(task, &file, AF_UNIX, SOCK_STREAM, 0); }
-};
-
-/* A listening socket with a name that the kernel chooses. */
-struct listening {
-    explicit listening(int backlog)
-    {
-        listener.fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        sockaddr* any = reinterpret_cast<sockaddr*>(&name);
-        name.sun_family = AF_UNIX;
-        CHECK(::bind(listener.fd, any, sizeof(sa_family_t)) == 0);
-        CHECK(::getsockname(listener.fd, any, &length) == 0);
-        CHECK(::listen(listener.fd, backlog) == 0);
-    }
-    ~listening()
-    {
-        ::close(listener.fd);
-        for (const int fd : clients)
-            ::close(fd);
-    }
-    const sockaddr* address() const { return reinterpret_cast<const sockaddr*>(&name); }
-    void connect()
-    {
-        clients.push_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        CHECK(::connect(clients.back(), address(), length) == 0);
-    }
-
-    tacet_file listener = {-1, 0, 0};
-    sockaddr_un name = {};
-    socklen_t length = sizeof name;
-    std::vector<int> clients;
+    auto arguments() { return std::tuple(AF_UNIX, SOCK_STREAM, 0); }
+    auto awaited_arguments() { return std::tuple(&file, AF_UNIX, SOCK_STREAM, 0); }
 };
 
 struct accept_one : gives_socket {
     accept_one() { writes_to(peer); }
-    tacet_result start(tacet_op* op, tacet_task* task) override
-    {
-        return tacet_socket_accept_start(op, task, &listens.listener, any(), &peer_length, 0);
-    }
-    tacet_result await(tacet_task* task) override
-    {
-        return tacet_socket_accept(task, &listens.listener, &file, any(), &peer_length, 0);
-    }
+    auto arguments() { return std::tuple(&listens.listener, any(), &peer_length, 0); }
+    auto awaited_arguments() { return std::tuple(&listens.listener, &file, any(), &peer_length, 0); }
     void provoke() override { listens.connect(); }
     sockaddr* any() { return reinterpret_cast<sockaddr*>(&peer); }
     listening listens{8};
@@ -247,25 +226,22 @@ struct accept_one : gives_socket {
     socklen_t peer_length = sizeof peer;
 };
 
-struct connect_to : subject {
-    connect_to() { file.fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); }
-    ~connect_to() override { ::close(file.fd); }
-    tacet_result start(tacet_op* op, tacet_task* task) override
-    {
-        return tacet_socket_connect_start(op, task, &file, listens.address(), listens.length);
-    }
-    tacet_result await(tacet_task* task) override
-    {
-        return tacet_socket_connect(task, &file, listens.address(), listens.length);
-    }
-    void settle(tacet_result r, bool) override
+struct connects : subject {
+    explicit connects(int backlog) : listens(backlog) {}
+    ~connects() override { ::close(file.fd); }
+    auto arguments() { return std::tuple(&file, listens.address(), listens.length); }
+    void settle(tacet_result r) override
     {
         sockaddr_un peer = {};
         socklen_t bytes = sizeof peer;
         CHECK((::getpeername(file.fd, reinterpret_cast<sockaddr*>(&peer), &bytes) == 0) == (r == 0));
     }
-    listening listens{8};
-    tacet_file file = {-1, 0, 0};
+    listening listens;
+    tacet_file file = {::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), 0, 0};
+};
+
+struct connect_to : connects {
+    connect_to() : connects(8) {}
 };
 
 }
@@ -273,16 +249,19 @@ struct connect_to : subject {
 std::vector<operation_row> socket_rows()
 {
     return {
-        row<receive>("receive", IORING_OP_RECV, waits),
-        row<receive_message>("receive message", IORING_OP_RECVMSG, waits),
-        row<receive_descriptor>("receive message, with a descriptor", IORING_OP_RECVMSG, waits),
-        row<send>("send", IORING_OP_SEND, ends_at_once),
-        row<send_message>("send message", IORING_OP_SENDMSG, ends_at_once),
-        row<send_to_full>("send, without room", IORING_OP_SEND, waits),
-        row<shut_down>("shutdown", IORING_OP_SHUTDOWN, ends_at_once),
-        row<open_socket>("socket", IORING_OP_SOCKET, gives_descriptor),
-        row<accept_one>("accept", IORING_OP_ACCEPT, gives_descriptor | waits),
-        row<connect_to>("connect", IORING_OP_CONNECT, ends_at_once),
+        STARTED(tacet_socket_receive, receive, "", IORING_OP_RECV, waits),
+        STARTED(tacet_socket_receive_message, receive_message, "", IORING_OP_RECVMSG, waits),
+        STARTED(tacet_socket_receive_message, receive_descriptor, "with a descriptor", IORING_OP_RECVMSG, waits),
+        STARTED(tacet_socket_send, send, "", IORING_OP_SEND, ends_at_once),
+        STARTED(tacet_socket_send, send_to_full, "without room", IORING_OP_SEND, waits),
+        STARTED(tacet_socket_send_message, send_message, "", IORING_OP_SENDMSG, ends_at_once),
+        STARTED(tacet_socket_send_to, send_to_name, "", IORING_OP_SEND, ends_at_once),
+        STARTED(tacet_socket_send_zero_copy, send_by_network, "", IORING_OP_SEND_ZC, ends_at_once),
+        STARTED(tacet_socket_send_zero_copy, send, "copied all the same", IORING_OP_SEND, ends_at_once),
+        STARTED(tacet_socket_shutdown, shut_down, "", IORING_OP_SHUTDOWN, ends_at_once),
+        STARTED(tacet_socket_open, open_socket, "", IORING_OP_SOCKET, gives_descriptor),
+        STARTED(tacet_socket_accept, accept_one, "", IORING_OP_ACCEPT, gives_descriptor | waits),
+        STARTED(tacet_socket_connect, connect_to, "", IORING_OP_CONNECT, ends_at_once),
     };
 }
 

@@ -23,7 +23,7 @@ const program_kind kinds[] = {
     {"boost_fiber", 8 * 1024, 30'000}, {"asio", 1'000, 200'000},
 };
 
-class program : public contestant {
+class program final : public contestant {
 public:
     program(std::string path, const cycle_sizes& sizes) : path_(std::move(path)), sizes_(sizes)
     {

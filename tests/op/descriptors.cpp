@@ -371,6 +371,30 @@ TEST_CASE("a table is no larger than the process may have descriptors", "[descri
           }) == 0);
 }
 
+TEST_CASE("what opens registered ones counts among what is limited, until it has ended", "[descriptors]")
+{
+    tacet_executor_options options = with_places(0);
+    options.worker_ops_max = 1;
+    options.ops_max = GENERATE(0u, 1u);
+    const executor executor(options);
+    if (!opens_registered(executor))
+        SKIP("this kernel finds no places");
+    const temporary_directory directory;
+    const open_how making = {O_WRONLY | O_CREAT | O_EXCL, 0600, 0};
+    std::vector<tacet_op> ops(6);
+    for (int round = 0; round < 2; round++) {
+        for (std::size_t i = 0; i < ops.size(); i++) {
+            const std::string path = directory / std::to_string(round * 100 + i);
+            REQUIRE(tacet_op_init_callback(
+                        &ops[i], executor, [](tacet_op*) {}, TACET_PRIORITY_NORMAL) == 0);
+            REQUIRE(tacet_file_open_registered_start(&ops[i], nullptr, nullptr, path.c_str(), &making) == 0);
+            REQUIRE(tacet_executor_run(executor, TACET_UNTIL_IDLE, nullptr) == 1);
+            CHECK(tacet_descriptor_is_registered(static_cast<int>(ops[i].result)));
+            CHECK(executor.stats().waiting == 0);
+        }
+    }
+}
+
 TEST_CASE("limits, and the order of writes, are for what waits by its own descriptor", "[descriptors]")
 {
     tacet_executor_options options = with_places(0);

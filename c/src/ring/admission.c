@@ -271,7 +271,9 @@ void admission_pass(struct executor *executor)
 void admission_note_end(struct executor *executor, struct tacet_request *request)
 {
     struct admission *admission = executor->admission;
-    admission->in_flight[kind_of_opcode(request->opcode)]--;
+    const enum kind kind = kind_of_opcode(request->opcode);
+    TACET_ASSERT(kind != NOT_LIMITED && admission->in_flight[kind] > 0);
+    admission->in_flight[kind]--;
     admission->in_flight[ALL]--;
     request->attention &= (uint8_t)~TACET_OP_LIMITED;
     uint32_t file = request->place;

@@ -19,7 +19,7 @@ class [[nodiscard]] durable_awaiter {
 public:
     struct outcome {
         outcome(result<std::size_t> written_, result<void> synced_, bool chained_) noexcept
-            : written(std::move(written_)), synced(std::move(synced_)), chained(chained_)
+            : written(written_), synced(synced_), chained(chained_)
         {
         }
         result<std::size_t> written;

@@ -2,6 +2,8 @@
 #include "socket/support.hpp"
 #include "support/waits.hpp"
 
+#include <sys/resource.h>
+
 using namespace support;
 
 namespace {
@@ -62,6 +64,38 @@ void empty(const socket_waits& waits)
     while (::send(waits.socket.fd, full.data(), full.size(), MSG_DONTWAIT) > 0)
         ;
 }
+
+/* Further connections to it wait. */
+struct full_listener {
+    explicit full_listener(int domain) : listening(listener(domain, 0))
+    {
+        socket_name to = name_of(listening);
+        for (int i = 0; i < 4; i++) {
+            clients.emplace_back(::socket(domain, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+            REQUIRE(clients.back().get() >= 0);
+            (void)!::connect(clients.back().get(), to.get(), to.length);
+        }
+    }
+    descriptor listening;
+    std::vector<descriptor> clients;
+};
+
+/* While it lives no descriptor is to be had. */
+class no_descriptors {
+public:
+    no_descriptors()
+    {
+        REQUIRE(::getrlimit(RLIMIT_NOFILE, &before_) == 0);
+        const rlimit few = {static_cast<rlim_t>(::dup(0)), before_.rlim_max};
+        ::close(static_cast<int>(few.rlim_cur));
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+    }
+    no_descriptors(const no_descriptors&) = delete;
+    ~no_descriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+private:
+    rlimit before_ = {};
+};
 
 int descriptor_in(const msghdr& message)
 {
@@ -133,8 +167,89 @@ TEST_CASE("a wait on a socket ends by a cancel, a deadline, or with its executor
         }
         CHECK(executor.destroy() == 0);
         CHECK(tacet_task_has_exited(task));
+        CHECK(waits.peer.length == sizeof waits.peer.storage);
+        CHECK(waits.peer.storage.ss_family == AF_UNSPEC);
     }
     CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("a connect that waits ends by a cancel, a deadline, or with its executor", "[socket][cancel]")
+{
+    const stream_kind& kind = GENERATE(from_range(internet_kinds()));
+    const switcher_kind& switcher = GENERATE(from_range(suspending_switchers()));
+    const ring_kind& ring = GENERATE(from_range(kernel_rings()));
+    const int way = GENERATE(0, 1, 2);
+    CAPTURE(kind.name, switcher.name, ring.name, way);
+    const std::size_t before = open_descriptors();
+    {
+        const full_listener full(kind.domain);
+        const descriptor client(::socket(kind.domain, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        const tacet_file file = client.file();
+        socket_name to = name_of(full.listening);
+        const call connect = [&](tacet_task* self) { return tacet_socket_connect(self, &file, to.get(), to.length); };
+        executor executor(ring);
+        task task(switcher, {connect, [](tacet_task* self) { return tacet_yield(self); }});
+        task.attach(executor);
+        settle(executor);
+        CHECK(task.results().empty());
+        if (way == 0) {
+            CHECK(tacet_task_cancel(task) == 0);
+            CHECK(executor.run_until_idle() > 0);
+            REQUIRE(task.results().size() == 2);
+            CHECK(was_cancelled(task.results()[0]));
+            CHECK(task.results()[1] == 0);
+        }
+        if (way == 1) {
+            CHECK(tacet_task_set_deadline(task, 1) == 0);
+            CHECK(executor.run_until_idle() > 0);
+            CHECK(task.results() == results{-ETIME, -ETIME});
+        }
+        CHECK(executor.destroy() == 0);
+        CHECK(tacet_task_has_exited(task));
+    }
+    CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("without a descriptor for it a connection is not accepted, and not lost", "[socket]")
+{
+    const stream_kind& kind = GENERATE(from_range(stream_kinds()));
+    const switcher_kind& switcher = GENERATE(from_range(suspending_switchers()));
+    const bool streams = GENERATE(false, true);
+    CAPTURE(kind.name, switcher.name, streams);
+    executor executor;
+    const descriptor listening = listener(kind.domain), client = connected_to(listening);
+    const tacet_file file = listening.file();
+    tacet_file accepted = {-1, 0, 0}, opened = {-1, 0, 0};
+    tacet_multishot multishot = {};
+    const call open = [&](tacet_task* self) { return tacet_socket_open(self, &opened, kind.domain, SOCK_STREAM, 0); };
+    const call accept = [&](tacet_task* self) {
+        return tacet_socket_accept(self, &file, &accepted, nullptr, nullptr, 0);
+    };
+    const call start = [&](tacet_task* self) {
+        return tacet_accept_multishot_start(&multishot, tacet_task_executor(self), &file, 0, 4);
+    };
+    const call next = task::made_again([&](tacet_task* self) {
+        const tacet_result r = tacet_multishot_next(self, &multishot);
+        accepted.fd = r > 0 ? static_cast<int>(r) : -1;
+        return r > 0 ? 0 : r;
+    });
+    task without(switcher, {open, streams ? start : open, streams ? next : accept});
+    task with(switcher, {streams ? next : accept});
+    {
+        const no_descriptors none;
+        without.attach(executor);
+        settle(executor);
+        CHECK(without.results() == results{-EMFILE, streams ? 0 : -EMFILE, -EMFILE});
+    }
+    with.attach(executor);
+    settle(executor);
+    CHECK(with.results() == results{0});
+    CHECK(::send(client.get(), "x", 1, 0) == 1);
+    char byte = 0;
+    CHECK(::recv(accepted.fd, &byte, 1, 0) == 1);
+    ::close(accepted.fd);
+    CHECK(executor.destroy() == 0);
+    tacet_multishot_abandon(&multishot, [](tacet_multishot*) {});
 }
 
 TEST_CASE("a send that waits for room is cancelled", "[socket][cancel]")

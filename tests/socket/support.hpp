@@ -20,9 +20,37 @@ struct stream_kind {
     int domain;
 };
 
+/* Whether this machine speaks it with itself. */
+inline bool has_ipv6()
+{
+    const int fd = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in6 name = {};
+    name.sin6_family = AF_INET6;
+    name.sin6_addr = in6addr_loopback;
+    const bool has = ::bind(fd, reinterpret_cast<sockaddr*>(&name), sizeof name) == 0;
+    ::close(fd);
+    return has;
+}
+
 inline const std::vector<stream_kind>& stream_kinds()
 {
-    static const std::vector<stream_kind> kinds = {{"TCP", AF_INET}, {"Unix", AF_UNIX}};
+    static const std::vector<stream_kind> kinds = [] {
+        std::vector<stream_kind> all = {{"TCP", AF_INET}, {"Unix", AF_UNIX}};
+        if (has_ipv6())
+            all.push_back({"TCP over IPv6", AF_INET6});
+        return all;
+    }();
+    return kinds;
+}
+
+/* Those that go through a network. */
+inline const std::vector<stream_kind>& internet_kinds()
+{
+    static const std::vector<stream_kind> kinds = [] {
+        std::vector<stream_kind> all = stream_kinds();
+        std::erase_if(all, [](const stream_kind& kind) { return kind.domain == AF_UNIX; });
+        return all;
+    }();
     return kinds;
 }
 
@@ -38,9 +66,15 @@ inline socket_name any_name(int domain)
 {
     socket_name any;
     any.storage.ss_family = static_cast<sa_family_t>(domain);
-    any.length = domain == AF_INET ? sizeof(sockaddr_in) : sizeof(sa_family_t);
-    if (domain == AF_INET)
+    any.length = sizeof(sa_family_t);
+    if (domain == AF_INET) {
         reinterpret_cast<sockaddr_in*>(&any.storage)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        any.length = sizeof(sockaddr_in);
+    }
+    if (domain == AF_INET6) {
+        reinterpret_cast<sockaddr_in6*>(&any.storage)->sin6_addr = in6addr_loopback;
+        any.length = sizeof(sockaddr_in6);
+    }
     return any;
 }
 

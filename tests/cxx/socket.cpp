@@ -1,6 +1,8 @@
 // Sockets: values, messages of failures, streams, what happens to what nobody takes; and the same bytes as by plain calls.
 #include "support.hpp"
 
+#include "../support/inside.h"
+
 #include <csignal>
 #include <random>
 #include <thread>
@@ -127,6 +129,25 @@ TEST_CASE("a server echoes what its client sends, on each kind of stream", "[cxx
         CHECK(executor.run(ask_itself(listener, "question")) == "question");
         const std::string longer = random_bytes(1'000'000, 1);
         CHECK((executor.run(ask_itself(listener, longer)) == longer));
+    }
+    CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("where the ring cannot make sockets they are made all the same", "[cxx][socket]")
+{
+    const auto before = open_descriptors();
+    {
+        tacet::executor executor;
+        tacet::socket listener = tacet::listen(any_port);
+        auto working = [&]() -> tacet::task<> {
+            tacet_task* const self = co_await tacet::this_task();
+            inside_hide(tacet_task_executor(self), IORING_OP_SOCKET);
+            tacet::socket client = co_await tacet::connect(listener.name());
+            CHECK(client.peer() == listener.name());
+            auto unknown = co_await tacet::as_result(tacet::open_socket(1000, SOCK_STREAM));
+            CHECK(unknown.error() == std::errc::address_family_not_supported);
+        };
+        executor.run(working());
     }
     CHECK(open_descriptors() == before);
 }

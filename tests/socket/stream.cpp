@@ -1,7 +1,9 @@
 /* Streams, datagrams and sequenced packets: each operation on every switcher, its value and its errors. */
 #include "socket/support.hpp"
+#include "support/inside.h"
 
 #include <climits>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 
@@ -74,6 +76,71 @@ TEST_CASE("a client and a server meet, talk and part", "[socket]")
         CHECK(meeting.peer.storage.ss_family == kind.domain);
         CHECK(meeting.seen.length == meeting.bound.length);
         CHECK(std::memcmp(&meeting.seen.storage, &meeting.bound.storage, meeting.bound.length) == 0);
+    }
+    CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("where the ring cannot make sockets they are made all the same", "[socket]")
+{
+    const switcher_kind& switcher = GENERATE(from_range(suspending_switchers()));
+    const bool accounting = GENERATE(false, true);
+    const std::size_t before = open_descriptors();
+    {
+        executor executor(default_ring, accounting);
+        inside_hide(executor, IORING_OP_SOCKET);
+        meeting meeting(AF_INET);
+        task server(switcher, meeting.server()), client(switcher, meeting.client());
+        server.attach(executor);
+        client.attach(executor);
+        CHECK(executor.run_until_idle() > 0);
+        CHECK(server.results() == results{0, 0, 0, 0, 0, 8, 6, 0, 0, 0});
+        CHECK(client.results() == results{0, 0, 0, 8, 6, 0, 0});
+
+        tacet_op op = {};
+        tacet_file opened = {0, 0, 0};
+        const call start = [&](tacet_task* self) {
+            return tacet_socket_open_start(&op, self, AF_INET, SOCK_STREAM, 0);
+        };
+        task starts(switcher, {start, start, [&](tacet_task* self) { return tacet_task_await(self, &op); },
+                               [&](tacet_task* self) { return tacet_socket_open(self, &opened, 1000, 1, 0); }});
+        starts.attach(executor);
+        CHECK(executor.run_until_idle() > 0);
+        REQUIRE(starts.results().size() == 4);
+        CHECK(starts.results()[0] == 0);
+        CHECK(starts.results()[1] == -EBUSY);
+        const descriptor made(static_cast<int>(starts.results()[2]));
+        CHECK(::fcntl(made.get(), F_GETFD) == FD_CLOEXEC);
+        CHECK(starts.results()[3] == -EAFNOSUPPORT);
+        CHECK(opened.fd == -1);
+        CHECK(executor.stats().in_flight == 0);
+    }
+    CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("a socket made without the ring that nobody takes is closed", "[socket]")
+{
+    static tacet_result made;
+    const switcher_kind& switcher = GENERATE(from_range(suspending_switchers()));
+    const std::size_t before = open_descriptors();
+    {
+        executor executor;
+        inside_hide(executor, IORING_OP_SOCKET);
+        tacet_file opened = {-1, 0, 0};
+        tacet_op op = {}, callback = {};
+        task waits(switcher, {[&](tacet_task* self) { return tacet_socket_open(self, &opened, AF_INET, 1, 0); }});
+        task leaves(switcher, {[&](tacet_task* self) { return tacet_socket_open_start(&op, self, AF_INET, 1, 0); }});
+        leaves.attach(executor);
+        waits.attach(executor);
+        CHECK(tacet_executor_run(executor, 2, nullptr) == 2);
+        CHECK(waits.results().empty()); /* it comes through the ready queue, like any */
+        REQUIRE(tacet_op_init_callback(
+                    &callback, executor, [](tacet_op* ended) { made = ended->result; }, TACET_PRIORITY_LOW) == 0);
+        CHECK(tacet_socket_open_start(&callback, nullptr, AF_INET, 1, 0) == 0);
+        CHECK(executor.destroy() == 0);
+        CHECK(opened.fd == -1);
+        CHECK(op.request.state == TACET_OP_IDLE);
+        REQUIRE(made >= 0);
+        ::close(static_cast<int>(made));
     }
     CHECK(open_descriptors() == before);
 }

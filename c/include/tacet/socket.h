@@ -21,15 +21,18 @@ extern "C" {
 
 struct addrinfo;
 
-/* socket(2). _start: the result is the descriptor, for tacet_file_from_fd(). -EOPNOTSUPP before Linux 5.19. */
+/* socket(2). _start: the result is the descriptor, for tacet_file_from_fd(). A plain call before Linux 5.19. */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_socket_open_start(struct tacet_op *op, struct tacet_task *task,
                                                                   int domain, int type, int protocol);
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_socket_open(struct tacet_task *task, struct tacet_file *opened,
                                                             int domain, int type, int protocol);
 
+/* For layers above C, where tacet_op_begin() says -EOPNOTSUPP: the running task waits for its own request, which has ended. */
+TACET_EXPORT TACET_COLD void tacet_socket_make_and_park(struct tacet_task *task, int domain, int type, int protocol);
+
 /*
- * accept4(2); name and length may be NULL, length is set to that of the name. _start: the result is the descriptor. One that
- * nobody takes, since the task or the executor goes away, is closed.
+ * accept4(2); name and length may be NULL, length is set to that of the name; on failure they stay as they are. _start: the result
+ * is the descriptor. One that nobody takes, since the task or the executor goes away, is closed.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_socket_accept_start(struct tacet_op *op, struct tacet_task *task,
                                                                     const struct tacet_file *listener,

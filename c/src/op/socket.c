@@ -2,19 +2,83 @@
 #include "op/buffer_ring.h"
 #include "op/multishot.h"
 #include "op/op.h"
+#include "ring/completion.h"
 #include "task/c_task.h"
 
 #include <tacet/blocking.h>
 #include <tacet/socket.h>
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
+/* Where the ring does not have it the plain call is made, which does not block, and the request has ended when it begins. */
+static void end_with_socket(struct tacet_executor *executor, struct tacet_request *request, int domain, int type,
+                            int protocol)
+{
+    int fd = socket(domain, type | SOCK_CLOEXEC, protocol);
+    completion_terminal(executor_of(executor), request, fd < 0 ? -errno : fd);
+}
+
+static struct tacet_request request_for_socket(enum tacet_tag tag, unsigned more_attention)
+{
+    return (struct tacet_request){.state = TACET_OP_IN_FLIGHT,
+                                  .tag = (uint8_t)tag,
+                                  .opcode = IORING_OP_SOCKET,
+                                  .attention = (uint8_t)(tacet_opcode_attention(IORING_OP_SOCKET) | more_attention)};
+}
+
+static void make_and_park(struct tacet_task *task, int domain, int type, int protocol, unsigned more_attention)
+{
+    struct tacet_executor *executor = tacet_task_executor(task);
+    if (executor->accounting)
+        more_attention |= TACET_OP_ACCOUNTED;
+    task->request = request_for_socket(TACET_TAG_AWAIT, more_attention);
+    tacet_task_park_request(task, TACET_WAIT_REQUEST);
+    end_with_socket(executor, &task->request, domain, type, protocol);
+}
+
+void tacet_socket_make_and_park(struct tacet_task *task, int domain, int type, int protocol)
+{
+    make_and_park(task, domain, type, protocol, 0);
+}
+
+static tacet_result make_and_await(struct tacet_task *task, struct tacet_file *opened, int domain, int type,
+                                   int protocol)
+{
+    tacet_result r = call_check_may_suspend(task); /* from here, too: the stack may have to be longer */
+    if (r < 0)
+        return r;
+    task->file = opened;
+    make_and_park(task, domain, type, protocol, TACET_OP_FOR_FILE);
+    r = task_give_up(task);
+    return r == TACET_PENDING ? r : tacet_task_call_result(task);
+}
+
+/* All that can be refused was not. */
+static tacet_result make_and_start(struct tacet_op *op, struct tacet_task *task, int domain, int type, int protocol)
+{
+    struct tacet_executor *executor = tacet_op_start_on(op, task);
+    tacet_result r = executor->has_moving_stacks ? tacet_op_check_stack(executor, op, NULL) : 0;
+    if (r < 0)
+        return r;
+    if (task != NULL) {
+        op->owner.task = task;
+        task->extra->ops_initiated++;
+    }
+    op->request = request_for_socket(task != NULL ? TACET_TAG_TASK : TACET_TAG_CALLBACK, 0);
+    if (executor->accounting)
+        tacet_op_note_initiated(op);
+    end_with_socket(executor, &op->request, domain, type, protocol);
+    return 0;
+}
+
 tacet_result tacet_socket_open_start(struct tacet_op *op, struct tacet_task *task, int domain, int type, int protocol)
 {
     struct io_uring_sqe sqe = {0};
-    return op_start(op, task, &sqe, tacet_prepare_socket(&sqe, domain, type, protocol));
+    tacet_result r = op_start(op, task, &sqe, tacet_prepare_socket(&sqe, domain, type, protocol));
+    return r == -EOPNOTSUPP ? make_and_start(op, task, domain, type, protocol) : r;
 }
 
 tacet_result tacet_socket_open(struct tacet_task *task, struct tacet_file *opened, int domain, int type, int protocol)
@@ -23,7 +87,8 @@ tacet_result tacet_socket_open(struct tacet_task *task, struct tacet_file *opene
     if (opened == NULL)
         return -EINVAL;
     *opened = (struct tacet_file){.fd = -1};
-    return op_await_for_file(task, opened, &sqe, tacet_prepare_socket(&sqe, domain, type, protocol));
+    tacet_result r = op_await_for_file(task, opened, &sqe, tacet_prepare_socket(&sqe, domain, type, protocol));
+    return r == -EOPNOTSUPP ? make_and_await(task, opened, domain, type, protocol) : r;
 }
 
 tacet_result tacet_socket_accept_start(struct tacet_op *op, struct tacet_task *task, const struct tacet_file *listener,

@@ -15,6 +15,8 @@
 // when nobody takes it any more; one for which some negative result is a value has mapped(result), which makes it positive.
 //
 // The memory that a request names must live until the await ends, which it does of itself in a co_await expression.
+// park_without_ring(task), where the request has one, is what is done where the ring lacks the operation.
+//
 // An operation may be moved until it is awaited. It is a CANCELLATION POINT: a task that was cancelled finds
 // operation_canceled.
 #ifndef TACET_OP_HPP
@@ -69,6 +71,12 @@ template <class Request>
         io_uring_sqe* sqe = nullptr;
         if (r == 0)
             r = tacet_op_begin(executor, Request::opcode, &sqe);
+        if constexpr (requires { request.park_without_ring(task); }) {
+            if (r == -EOPNOTSUPP) {
+                request.park_without_ring(task);
+                return;
+            }
+        }
         if (r == 0)
             r = request.prepare(sqe);
         if (r == 0) {

@@ -53,6 +53,10 @@ struct open_socket_request {
     }
     void bind(tacet_executor* on) noexcept { executor = on; }
     tacet_result prepare(io_uring_sqe* sqe) const noexcept { return tacet_prepare_socket(sqe, domain, type, protocol); }
+    void park_without_ring(tacet_task* task) const noexcept
+    {
+        tacet_socket_make_and_park(task, domain, type, protocol);
+    }
     socket value(tacet_result r) const noexcept;
     void discard(tacet_result r) const noexcept { ::close(static_cast<int>(r)); }
     std::string describe() const { return "socket"; }
@@ -552,7 +556,7 @@ inline socket accept_kind::value(const tacet_multishot* multishot, tacet_result 
     return socket(static_cast<int>(r), multishot->executor);
 }
 
-// socket(2). Since Linux 5.19, before that operation_not_supported.
+// socket(2). A plain call before Linux 5.19.
 inline operation<open_socket_request> open_socket(int domain, int type, int protocol = 0)
 {
     return operation<open_socket_request>(open_socket_request(domain, type, protocol));

@@ -74,7 +74,7 @@ inline task<std::vector<address>> lookup(std::string host, std::string service)
 inline task<socket> connect(address to)
 {
     tacet_task* const self = co_await this_task();
-    // A plain call: it does not block, and not every kernel has it in the ring.
+    // A plain call, which does not block.
     socket made(::socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC, 0), tacet_task_executor(self));
     if (!made)
         throw_error(-errno, "connect " + to.text());

@@ -3,6 +3,7 @@
 #define TACET_DURABLE_HPP
 
 #include <tacet/file.hpp>
+#include <tacet/path.hpp>
 #include <tacet/when_all.hpp>
 
 #include <atomic>

@@ -1,21 +1,19 @@
-// Files, and what has a path.
+// Files: opened, read, written, synced, closed. What is done by path alone: path.hpp.
 //
-// A location is a path, or at(dir, path): relative to an open directory. Memory that an operation names (the buffer, the
-// vectors) must live until its await has ended; paths are kept by the operation itself. Values and errors are those of
-// the system calls named.
+// Memory that an operation names (the buffer, the vectors) must live until its await has ended; paths are kept by the operation
+// itself. Values and errors are those of the system calls named.
 #ifndef TACET_FILE_HPP
 #define TACET_FILE_HPP
 
 #include <tacet/descriptor.h>
 #include <tacet/executor.hpp>
+#include <tacet/location.hpp>
 #include <tacet/op.hpp>
 
 #include <algorithm>
 #include <cstddef>
-#include <filesystem>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <linux/openat2.h>
@@ -31,74 +29,6 @@ template <bool Writes>
 struct buffer_request;
 using read_buffer_request = buffer_request<false>;
 using write_buffer_request = buffer_request<true>;
-
-// Bytes that are only looked at, of whatever kind: a string, a span, a vector of bytes.
-class bytes_view : public std::span<const std::byte> {
-public:
-    bytes_view() noexcept {}
-    bytes_view(std::span<const std::byte> bytes) noexcept : span(bytes) {}
-    bytes_view(std::span<std::byte> bytes) noexcept : span(bytes) {}
-    bytes_view(const std::vector<std::byte>& bytes) noexcept : span(bytes) {}
-    bytes_view(std::string_view text) noexcept : span(std::as_bytes(std::span(text))) {}
-    bytes_view(const std::string& text) noexcept : bytes_view(std::string_view(text)) {}
-    bytes_view(const char* text) noexcept : bytes_view(std::string_view(text)) {}
-};
-
-class location {
-public:
-    location(const char* path) : path_(path) {}
-    location(std::string path) noexcept : path_(std::move(path)) {}
-    location(std::string_view path) : path_(path) {}
-    location(const std::filesystem::path& path) : path_(path.native()) {}
-    location(int dir, std::string path) noexcept : dir_(dir), path_(std::move(path)) {}
-
-    int dir() const noexcept { return dir_; }
-    const char* path() const noexcept { return path_.c_str(); }
-    // For messages: the path in quotation marks, or the name of the open file if it means that itself.
-    std::string described() const;
-
-private:
-    int dir_ = AT_FDCWD;
-    std::string path_;
-};
-
-namespace detail {
-
-// The name of an open file, by asking the kernel: only an error pays for it.
-inline std::string descriptor_name(int fd)
-{
-    if (tacet_descriptor_is_registered(fd))
-        return "registered descriptor";
-    const std::string link = "/proc/self/fd/" + std::to_string(fd);
-    std::string name(4096, '\0');
-    const ssize_t length = ::readlink(link.c_str(), name.data(), name.size());
-    if (length <= 0 || name[0] != '/')
-        return "descriptor " + std::to_string(fd);
-    name.resize(static_cast<std::size_t>(length));
-    return '"' + name + '"';
-}
-
-inline std::string describe_descriptor(const char* what, int fd)
-{
-    return std::string(what) + ' ' + descriptor_name(fd);
-}
-
-struct void_value {
-    using value_type = void;
-    void value(tacet_result) const noexcept {}
-};
-
-struct size_value {
-    using value_type = std::size_t;
-    std::size_t value(tacet_result r) const noexcept { return static_cast<std::size_t>(r); }
-};
-
-} // namespace detail
-
-inline std::string location::described() const
-{
-    return path_.empty() && dir_ != AT_FDCWD ? detail::descriptor_name(dir_) : '"' + path_ + '"';
-}
 
 struct read_request : detail::size_value {
     static constexpr unsigned opcode = IORING_OP_READ;
@@ -464,213 +394,6 @@ inline operation<open_request> open(location path, const open_how& how)
 inline operation<stat_request> stat(location of, int flags = 0, unsigned mask = STATX_BASIC_STATS)
 {
     return operation<stat_request>(stat_request(std::move(of), flags, mask));
-}
-
-struct rename_request : detail::void_value {
-    static constexpr unsigned opcode = IORING_OP_RENAMEAT;
-    location from, to;
-    unsigned flags;
-
-    rename_request(location from_, location to_, unsigned flags_) noexcept
-        : from(std::move(from_)), to(std::move(to_)), flags(flags_)
-    {
-    }
-    tacet_result prepare(io_uring_sqe* sqe) const noexcept
-    {
-        return tacet_prepare_rename(sqe, from.dir(), from.path(), to.dir(), to.path(), flags);
-    }
-    std::string describe() const { return "rename " + from.described() + " to " + to.described(); }
-};
-
-// renameat2(2).
-inline operation<rename_request> rename(location from, location to, unsigned flags = 0)
-{
-    return operation<rename_request>(rename_request(std::move(from), std::move(to), flags));
-}
-
-struct unlink_request : detail::void_value {
-    static constexpr unsigned opcode = IORING_OP_UNLINKAT;
-    location unlinked;
-    int flags;
-
-    unlink_request(location unlinked_, int flags_) noexcept : unlinked(std::move(unlinked_)), flags(flags_) {}
-    tacet_result prepare(io_uring_sqe* sqe) const noexcept
-    {
-        return tacet_prepare_unlink(sqe, unlinked.dir(), unlinked.path(), flags);
-    }
-    std::string describe() const { return "unlink " + unlinked.described(); }
-};
-
-// unlinkat(2); AT_REMOVEDIR for a directory.
-inline operation<unlink_request> unlink(location path, int flags = 0)
-{
-    return operation<unlink_request>(unlink_request(std::move(path), flags));
-}
-
-struct mkdir_request : detail::void_value {
-    static constexpr unsigned opcode = IORING_OP_MKDIRAT;
-    location made;
-    mode_t mode;
-
-    mkdir_request(location made_, mode_t mode_) noexcept : made(std::move(made_)), mode(mode_) {}
-    tacet_result prepare(io_uring_sqe* sqe) const noexcept
-    {
-        return tacet_prepare_mkdir(sqe, made.dir(), made.path(), mode);
-    }
-    std::string describe() const { return "mkdir " + made.described(); }
-};
-
-// mkdirat(2).
-inline operation<mkdir_request> mkdir(location path, mode_t mode = 0777)
-{
-    return operation<mkdir_request>(mkdir_request(std::move(path), mode));
-}
-
-struct symlink_request : detail::void_value {
-    static constexpr unsigned opcode = IORING_OP_SYMLINKAT;
-    std::string target;
-    location made;
-
-    symlink_request(std::string target_, location made_) noexcept : target(std::move(target_)), made(std::move(made_))
-    {
-    }
-    tacet_result prepare(io_uring_sqe* sqe) const noexcept
-    {
-        return tacet_prepare_symlink(sqe, target.c_str(), made.dir(), made.path());
-    }
-    std::string describe() const { return "symlink " + made.described(); }
-};
-
-// symlinkat(2): a link at path that says target.
-inline operation<symlink_request> symlink(std::string target, location path)
-{
-    return operation<symlink_request>(symlink_request(std::move(target), std::move(path)));
-}
-
-struct link_request : detail::void_value {
-    static constexpr unsigned opcode = IORING_OP_LINKAT;
-    location from, to;
-    int flags;
-
-    link_request(location from_, location to_, int flags_) noexcept
-        : from(std::move(from_)), to(std::move(to_)), flags(flags_)
-    {
-    }
-    tacet_result prepare(io_uring_sqe* sqe) const noexcept
-    {
-        return tacet_prepare_link(sqe, from.dir(), from.path(), to.dir(), to.path(), flags);
-    }
-    std::string describe() const { return "link " + from.described() + " to " + to.described(); }
-};
-
-// linkat(2).
-inline operation<link_request> link(location from, location to, int flags = 0)
-{
-    return operation<link_request>(link_request(std::move(from), std::move(to), flags));
-}
-
-// Plain calls on paths; at(file) with an empty path means that file itself.
-
-struct readlink_call {
-    using value_type = std::string;
-    location of;
-    std::string target{};
-
-    explicit readlink_call(location of_) noexcept : of(std::move(of_)) {}
-    tacet_result call(tacet_task* task)
-    {
-        const tacet_file dir{of.dir(), 0, 0};
-        target.resize(256);
-        for (;;) {
-            const tacet_result r = tacet_path_readlink(task, &dir, of.path(), target.data(), target.size());
-            if (r < 0 || static_cast<std::size_t>(r) < target.size())
-                return r;
-            target.resize(2 * target.size());
-        }
-    }
-    std::string value(tacet_result r)
-    {
-        target.resize(static_cast<std::size_t>(r));
-        return std::move(target);
-    }
-    std::string describe() const { return "readlink " + of.described(); }
-};
-
-// readlinkat(2).
-inline plain_call<readlink_call> readlink(location path)
-{
-    return plain_call<readlink_call>(readlink_call(std::move(path)));
-}
-
-struct chmod_call : detail::void_value {
-    location changed;
-    mode_t mode;
-    int flags;
-
-    chmod_call(location changed_, mode_t mode_, int flags_) noexcept
-        : changed(std::move(changed_)), mode(mode_), flags(flags_)
-    {
-    }
-    tacet_result call(tacet_task* task) const noexcept
-    {
-        const tacet_file dir{changed.dir(), 0, 0};
-        return tacet_path_chmod(task, &dir, changed.path(), mode, flags);
-    }
-    std::string describe() const { return "chmod " + changed.described(); }
-};
-
-// fchmodat(2).
-inline plain_call<chmod_call> chmod(location path, mode_t mode, int flags = 0)
-{
-    return plain_call<chmod_call>(chmod_call(std::move(path), mode, flags));
-}
-
-struct chown_call : detail::void_value {
-    location changed;
-    uid_t owner;
-    gid_t group;
-    int flags;
-
-    chown_call(location changed_, uid_t owner_, gid_t group_, int flags_) noexcept
-        : changed(std::move(changed_)), owner(owner_), group(group_), flags(flags_)
-    {
-    }
-    tacet_result call(tacet_task* task) const noexcept
-    {
-        const tacet_file dir{changed.dir(), 0, 0};
-        return tacet_path_chown(task, &dir, changed.path(), owner, group, flags);
-    }
-    std::string describe() const { return "chown " + changed.described(); }
-};
-
-// fchownat(2).
-inline plain_call<chown_call> chown(location path, uid_t owner, gid_t group, int flags = 0)
-{
-    return plain_call<chown_call>(chown_call(std::move(path), owner, group, flags));
-}
-
-struct set_times_call : detail::void_value {
-    location changed;
-    timespec times[2];
-    int flags;
-
-    set_times_call(location changed_, const timespec& accessed, const timespec& modified, int flags_) noexcept
-        : changed(std::move(changed_)), times{accessed, modified}, flags(flags_)
-    {
-    }
-    tacet_result call(tacet_task* task) const noexcept
-    {
-        const tacet_file dir{changed.dir(), 0, 0};
-        return tacet_path_set_times(task, &dir, changed.path(), times, flags);
-    }
-    std::string describe() const { return "set times of " + changed.described(); }
-};
-
-// utimensat(2).
-inline plain_call<set_times_call> set_times(location path, const timespec& accessed, const timespec& modified,
-                                            int flags = 0)
-{
-    return plain_call<set_times_call>(set_times_call(std::move(path), accessed, modified, flags));
 }
 
 // The whole content of a file.

@@ -29,9 +29,11 @@
 #include <tacet/format.hpp>
 #include <tacet/futex.hpp>
 #include <tacet/inotify.hpp>
+#include <tacet/location.hpp>
 #include <tacet/multishot.hpp>
 #include <tacet/native_task.hpp>
 #include <tacet/op.hpp>
+#include <tacet/path.hpp>
 #include <tacet/pipe.hpp>
 #include <tacet/poll.hpp>
 #include <tacet/process.hpp>

@@ -263,3 +263,31 @@ TEST_CASE("what is no file to be sent from says so", "[cxx][send_file]")
     };
     CHECK(failure_of([&] { executor.run(body()); }).code == std::errc::is_a_directory);
 }
+
+TEST_CASE("registered files are sent, and to registered sockets", "[cxx][send_file]")
+{
+    const scratch folder;
+    const std::string content = random_bytes(500'000);
+    const std::string path = folder.make("file", content);
+    for (const bool has_file : {false, true}) {
+        tacet::executor executor;
+        stream_ends ends(AF_INET);
+        auto sending = [&]() -> tacet::task<> {
+            tacet::file file = co_await tacet::open(path, O_RDONLY);
+            if (has_file)
+                tacet::register_descriptor(executor, file);
+            else
+                tacet::register_descriptor(executor, ends.ours);
+            const std::uint64_t sent = co_await tacet::send_file(ends.ours, file, 0, content.size());
+            CHECK(sent == content.size());
+            co_await ends.ours.shutdown();
+            co_await ends.ours.close();
+            co_await file.close();
+        };
+        auto both = [&]() -> tacet::task<std::string> {
+            auto done = co_await tacet::when_all(all_of(ends.theirs), sending());
+            co_return std::get<0>(done);
+        };
+        CHECK((executor.run(both()) == content));
+    }
+}

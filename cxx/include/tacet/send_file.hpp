@@ -8,12 +8,14 @@
 //     } catch (const std::system_error& failed) {
 //         ... sender.sent() bytes are with the connection
 //
-// What is short is read and sent; so is all where the kernel knows no shorter way, or there is no pipe to be had. A peer that does
+// What is short is read and sent; so is all where the kernel knows no shorter way, where there is no pipe to be had, and to a
+// registered socket. A peer that does
 // not read is waited for by a poll: it keeps nothing else, and none of the kernel's worker threads.
 #ifndef TACET_SEND_FILE_HPP
 #define TACET_SEND_FILE_HPP
 
 #include <tacet/copy.hpp>
+#include <tacet/descriptor.h>
 #include <tacet/detail/quiet.hpp>
 #include <tacet/pipe.hpp>
 #include <tacet/poll.hpp>
@@ -43,7 +45,7 @@ public:
     task<std::uint64_t> send(const socket& to, const file& from, std::uint64_t offset, std::uint64_t bytes)
     {
         sent_ = 0;
-        bool is_spliced = bytes > copied_bytes_max && open_pipe();
+        bool is_spliced = bytes > copied_bytes_max && !tacet_descriptor_is_registered(to.fd()) && open_pipe();
         while (sent_ < bytes) {
             const std::uint64_t left = bytes - sent_;
             progress made = progress::refused;

@@ -171,3 +171,19 @@ TEST_CASE("children of what is shielded end as they please", "[cxx][cancel]")
     };
     CHECK(error_in(executor, body) == std::errc::operation_canceled);
 }
+
+TEST_CASE("an executor that goes ends a shielded wait for another thread", "[cxx][cancel]")
+{
+    tacet::event never;
+    bool went_on = false;
+    {
+        tacet::executor executor;
+        auto waits = [&]() -> tacet::task<> {
+            co_await tacet::shielded(tacet::with_deadline(std::chrono::hours(1), never.wait()));
+            went_on = true;
+        };
+        executor.spawn(waits());
+        executor.run_for(0s);
+    }
+    CHECK(!went_on);
+}

@@ -254,13 +254,15 @@ static void end_wait(struct tacet_task *task)
 
 void task_cancel(struct tacet_task *task)
 {
+    const bool is_shielded = task->attention & TACET_TASK_SHIELDED;
     task->flags |= TACET_TASK_CANCEL_REQUESTED;
-    if (task->attention & TACET_TASK_SHIELDED) {
+    if (is_shielded)
         task->attention |= TACET_TASK_CANCEL_KEPT;
+    if (is_shielded && !executor_of(tacet_task_executor(task))->closing) /* which no wait outlives */
         return;
-    }
     if (!can_end_wait(task)) {
-        task->attention |= TACET_TASK_CANCEL_PENDING;
+        if (!is_shielded)
+            task->attention |= TACET_TASK_CANCEL_PENDING;
         return;
     }
     task->attention &= (uint8_t)~TACET_TASK_TIMING_OUT; /* one that was handed on, and goes on */

@@ -1,10 +1,15 @@
-/* Limits to what the kernel has at a time, who goes first, and writes in the order of their start. */
+/* Limits to what the kernel has at a time, who goes first, writes in the order of their start; where the kernel's workers run. */
 #include "support/support.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
+#include <filesystem>
+#include <fstream>
 #include <numeric>
+#include <sched.h>
+#include <string>
+#include <thread>
 #include <unistd.h>
 
 using namespace support;
@@ -75,6 +80,33 @@ std::vector<numbered> make_ops(tacet_executor* executor, int count, std::vector<
 }
 
 const timespec no_time = {0, 0};
+
+/* What the kernel says of the processors that each of its workers for this thread may use. */
+std::vector<std::string> processors_of_workers()
+{
+    std::vector<std::string> lists;
+    for (const auto& each : std::filesystem::directory_iterator("/proc/self/task")) {
+        std::ifstream comm(each.path() / "comm"), status(each.path() / "status");
+        std::string name, line;
+        if (!std::getline(comm, name) || name != "iou-wrk-" + std::to_string(gettid()))
+            continue;
+        const std::string key = "Cpus_allowed_list:\t";
+        while (std::getline(status, line))
+            if (line.starts_with(key))
+                lists.push_back(line.substr(key.size()));
+    }
+    return lists;
+}
+
+int last_processor_allowed()
+{
+    cpu_set_t allowed;
+    REQUIRE(sched_getaffinity(0, sizeof allowed, &allowed) == 0);
+    int last = CPU_SETSIZE - 1;
+    while (!CPU_ISSET(last, &allowed))
+        last--;
+    return last;
+}
 
 }
 
@@ -361,4 +393,31 @@ TEST_CASE("what waits for its turn writes to its own file, though that was close
         ::close(again);
     }
     CHECK(open_descriptors() == descriptors);
+}
+
+TEST_CASE("the kernel's workers run where the executor's options say", "[admission]")
+{
+    const int processor = last_processor_allowed();
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(processor, &set);
+    const scratch_file scratch;
+    tacet_result synced = -1;
+    std::vector<std::string> found;
+    std::thread([&] { /* the workers are a thread's */
+                      tacet_executor_options options = limited(0, 0);
+                      options.worker_cpus = &set;
+                      options.worker_cpus_bytes = sizeof set;
+                      executor executor(options);
+                      std::vector<int> ends;
+                      std::vector<numbered> ops = make_ops(executor, 1, ends);
+                      synced = tacet_file_datasync_start(&ops[0].op, nullptr, &scratch.file);
+                      executor.run_until_idle();
+                      found = processors_of_workers();
+    })
+        .join();
+    CHECK(synced == 0);
+    REQUIRE(!found.empty());
+    for (const std::string& list : found)
+        CHECK(list == std::to_string(processor));
 }

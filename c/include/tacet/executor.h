@@ -49,6 +49,14 @@ struct tacet_executor_options {
     unsigned
         descriptors_max; /* registered ones, see descriptor.h; at most TACET_DESCRIPTORS_MAX, and what RLIMIT_NOFILE says; 0: 1024 */
 
+    /*
+     * Where the kernel's worker threads run, which do what blocks, such as syncs: a cpu_set_t (sched.h), and its size; NULL: on any
+     * processor. An executor whose thread is bound to another one is not interrupted by them. They are the creating thread's: of
+     * its executors the last one counts that says where. -EINVAL: it may not use these, or the kernel is older than 5.14.
+     */
+    const void *worker_cpus;
+    size_t worker_cpus_bytes;
+
     char *message; /* where create explains a failure, may be NULL */
     size_t message_bytes;
 

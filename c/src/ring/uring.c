@@ -260,6 +260,16 @@ static tacet_result init_wake(struct ring *ring, const struct tacet_executor_opt
     return 0;
 }
 
+static tacet_result bind_workers(struct ring *ring, const struct tacet_executor_options *options)
+{
+    if (options->worker_cpus == NULL)
+        return 0;
+    int r = io_uring_register_iowq_aff(&ring->uring, options->worker_cpus_bytes, options->worker_cpus);
+    if (r < 0)
+        message_set(options, "processors for the kernel's worker threads: %s", strerror(-r));
+    return r;
+}
+
 static tacet_result init(struct ring *ring, const struct tacet_executor_options *options)
 {
     size_t rung;
@@ -275,6 +285,8 @@ static tacet_result init(struct ring *ring, const struct tacet_executor_options 
     map_queues(ring, options->ring_entries);
     probe_opcodes(ring);
     r = keep_outstanding(ring, options, rung);
+    if (r == 0)
+        r = bind_workers(ring, options);
     if (r == 0)
         r = init_wake(ring, options);
     if (r < 0) {

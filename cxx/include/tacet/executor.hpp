@@ -7,6 +7,8 @@
 #include <tacet/handover.h>
 #include <tacet/op.hpp>
 
+#include <sched.h>
+
 #include <atomic>
 #include <cstdio>
 #include <memory>
@@ -36,6 +38,8 @@ struct executor_options {
     bool ordered_writes = false; // writes reach a regular file in the order of their start
 
     unsigned descriptors_max = 0; // registered ones: see tacet/descriptor.h; 0: 1024
+
+    const cpu_set_t* worker_cpus = nullptr; // where the kernel's worker threads run; nullptr: on any processor
 };
 
 namespace detail {
@@ -55,6 +59,8 @@ inline tacet_executor_options core_options(const executor_options& options, char
         .worker_ops_max = options.worker_ops_max,
         .ordered_writes = options.ordered_writes,
         .descriptors_max = options.descriptors_max,
+        .worker_cpus = options.worker_cpus,
+        .worker_cpus_bytes = sizeof *options.worker_cpus,
         .message = message,
         .message_bytes = bytes,
         .report = nullptr,

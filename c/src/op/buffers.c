@@ -156,6 +156,7 @@ static tacet_result register_all(struct tacet_buffer_pool *pool, struct ring *ri
     struct iovec *vectors = malloc(pool->count * sizeof *vectors);
     if (vectors == NULL)
         return -ENOMEM;
+    madvise(pool->memory, pool->memory_bytes, MADV_HUGEPAGE); /* all of it will be there, in few pages if it can be */
     for (unsigned i = 0; i < pool->count; i++)
         vectors[i] = (struct iovec){pool->buffers[i].data, pool->buffers[i].bytes};
     tacet_result r = ring->ops->register_buffers(ring, vectors, pool->count);

@@ -19,6 +19,7 @@ const bench_case cases[] = {
     {"dispatch", "submit a task to the dispatcher, run it, exit", run_dispatch},
     {"timers", "cancel a timer and start another; expire one; a million live", run_timers},
     {"priority", "how late a task of high priority is among many of low priority", run_priority},
+    {"order", "one write of 64 that reach their file in the order of their start", run_order},
     {"echo", "one message of 64 bytes over TCP and back; 1 to 256 connections", run_echo},
     {"cancel", "from a cancel to the resumption, by kind of what is waited for", run_cancel},
     {"soak", "the same, a billion times, each checked to have run once", run_soak, true},

@@ -59,6 +59,7 @@ report run_timers(const options& options);
 report run_cancel(const options& options);
 report run_echo(const options& options);
 report run_priority(const options& options);
+report run_order(const options& options);
 
 // What a child of the case `memory` does: prints bytes grown, bytes that a task's body needs itself, and mappings, and
 // ends the process.

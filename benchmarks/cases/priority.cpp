@@ -5,8 +5,12 @@
 // `io`: the same low tasks keep the executor busy while 1,000 further ones, low in both priorities, write 4 KiB to a file and
 // sync it, all the time; a delay is that of a 4 KiB read of a cached file, every millisecond, and p99_ratio is p99 over p99
 // of the same without the 1,000. `io_no_limits`: with an executor that does not limit what the kernel has at a time.
+//
+// The executor's thread is bound to a processor, and the kernel's workers to the others, as who cares for delays would do it; but in
+// `io_unbound`, where the scheduler lets workers interrupt it.
 #include "cases/cases.hpp"
 #include "cases/rig.hpp"
+#include "harness/affinity.hpp"
 #include "harness/clock.hpp"
 #include "harness/errors.hpp"
 #include "harness/interrupt.hpp"
@@ -24,9 +28,12 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <vector>
 
 namespace bench {
@@ -167,6 +174,7 @@ row& set_percentiles(row& row, std::vector<double>& delays)
 
 void measure_cpu(const options& options, report& report)
 {
+    const pinned pinned(0);
     busy_executor executor({});
     std::vector<double> delays = executor.run(be_due(executor.shared, options.quick ? 1000 : 5000));
     row row("cpu");
@@ -225,17 +233,30 @@ io_delays measure_reads(const tacet::executor_options& options, const tacet::fil
     return all;
 }
 
-void measure_io(const char* name, bool through_ring, bool limited, const options& options, report& report)
+struct io_row {
+    const char* name;
+    bool through_ring;
+    bool limited;
+    bool bound;
+};
+
+void measure_io(const io_row& which, const options& options, report& report)
 {
     const block_file blocks_in_memory(blocks, block_bytes);
     const tacet::file file(fcntl(blocks_in_memory.fd(), F_DUPFD_CLOEXEC, 0), O_RDONLY, nullptr);
+    const cpu_set_t others = processors_but(0);
+    std::optional<pinned> pinned;
     tacet::executor_options executor;
-    executor.always_through_ring = through_ring;
-    executor.data_ops_max = limited ? data_ops_max : 0;
-    executor.worker_ops_max = limited ? worker_ops_max : 0;
+    if (which.bound && CPU_COUNT(&others) > 0) {
+        pinned.emplace(0);
+        executor.worker_cpus = &others;
+    }
+    executor.always_through_ring = which.through_ring;
+    executor.data_ops_max = which.limited ? data_ops_max : 0;
+    executor.worker_ops_max = which.limited ? worker_ops_max : 0;
     io_delays delays = measure_reads(executor, file, options.plan.repetitions, options.quick ? 200 : 500);
-    row row(name);
-    row.set("mode", std::string(through_ring ? "ring" : "adaptive"));
+    row row(which.name);
+    row.set("mode", std::string(which.through_ring ? "ring" : "adaptive"));
     set_percentiles(row, delays.flooded);
     const double alone = percentile(delays.alone, 0.99);
     row.set("alone_p99_ns", alone).set("flooded_ops", delays.flooded_ops);
@@ -243,15 +264,30 @@ void measure_io(const char* name, bool through_ring, bool limited, const options
     report.rows.push_back(std::move(row));
 }
 
+// The kernel's workers, and where they run, are a thread's.
+void on_a_thread_of_its_own(const std::function<void()>& measure)
+{
+    std::exception_ptr failure;
+    std::thread([&] {
+        try {
+            measure();
+        } catch (...) {
+            failure = std::current_exception();
+        }
+    }).join();
+    if (failure)
+        std::rethrow_exception(failure);
+}
+
 }
 
 report run_priority(const options& options)
 {
     report report{"priority", {}};
-    measure_cpu(options, report);
-    measure_io("io_ring", true, true, options, report);
-    measure_io("io", false, true, options, report);
-    measure_io("io_no_limits", true, false, options, report);
+    on_a_thread_of_its_own([&] { measure_cpu(options, report); });
+    for (const io_row& which : {io_row{"io_ring", true, true, true}, io_row{"io", false, true, true},
+                                io_row{"io_no_limits", true, false, true}, io_row{"io_unbound", true, true, false}})
+        on_a_thread_of_its_own([&] { measure_io(which, options, report); });
     return report;
 }
 

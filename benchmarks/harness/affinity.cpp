@@ -15,6 +15,15 @@ cpu_set_t allowed()
     return set;
 }
 
+int nth_of(const cpu_set_t& set, std::size_t part)
+{
+    std::size_t left = part % static_cast<std::size_t>(CPU_COUNT(&set));
+    int processor = 0;
+    while (!CPU_ISSET(processor, &set) || left-- != 0)
+        processor++;
+    return processor;
+}
+
 }
 
 std::size_t processors_allowed()
@@ -23,15 +32,18 @@ std::size_t processors_allowed()
     return static_cast<std::size_t>(CPU_COUNT(&set));
 }
 
+cpu_set_t processors_but(std::size_t part)
+{
+    cpu_set_t set = allowed();
+    CPU_CLR(nth_of(set, part), &set);
+    return set;
+}
+
 pinned::pinned(std::size_t part) : before_(allowed())
 {
-    std::size_t left = part % static_cast<std::size_t>(CPU_COUNT(&before_));
-    int processor = 0;
-    while (!CPU_ISSET(processor, &before_) || left-- != 0)
-        processor++;
     cpu_set_t one;
     CPU_ZERO(&one);
-    CPU_SET(processor, &one);
+    CPU_SET(nth_of(before_, part), &one);
     if (sched_setaffinity(0, sizeof one, &one) != 0)
         throw std::system_error(errno, std::generic_category(), "sched_setaffinity");
 }

@@ -10,6 +10,9 @@ namespace bench {
 // How many processors this thread may use.
 std::size_t processors_allowed();
 
+// Those that this thread may use, without the part-th.
+cpu_set_t processors_but(std::size_t part);
+
 // Keeps the calling thread on one of the processors that it may use, the part-th (modulo how many there are), until the
 // object goes, on the same thread.
 class pinned {

@@ -29,6 +29,7 @@ namespace {
 constexpr unsigned ring_entries = 128;
 constexpr std::size_t block_bytes = 4096;
 constexpr std::uint64_t blocks = 4096;
+constexpr unsigned pool_blocks = 512;    // a huge page, for the same reason as the other contestants' buffers
 constexpr std::uint64_t rounds_min = 16; // of a slice: what was on its way when it began is little beside it
 
 struct block {
@@ -292,7 +293,7 @@ class registered_reads : public ring_coroutine_reads {
 public:
     registered_reads(const block_file& file, unsigned depth)
         : ring_coroutine_reads(file),
-          pool_(rig_.executor(), {.small_count = depth, .large_count = 0, .small_bytes = block_bytes})
+          pool_(rig_.executor(), {.small_count = pool_blocks, .large_count = 0, .small_bytes = block_bytes})
     {
         if (!pool_.is_registered())
             throw unavailable(std::string(pool_.why()));

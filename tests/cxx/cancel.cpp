@@ -1,6 +1,8 @@
 // check_cancel() and shielded().
 #include "support.hpp"
 
+#include <catch2/generators/catch_generators.hpp>
+
 using namespace tests;
 
 namespace {
@@ -186,4 +188,49 @@ TEST_CASE("an executor that goes ends a shielded wait for another thread", "[cxx
         executor.run_for(0s);
     }
     CHECK(!went_on);
+}
+
+TEST_CASE("a deadline around a shield is over with it", "[cxx][cancel]")
+{
+    tacet::executor executor;
+    auto body = [&]() -> tacet::task<> {
+        const auto soon = std::chrono::milliseconds(1);
+        co_await tacet::with_deadline(soon, tacet::shielded(tacet::sleep_for(2 * soon)));
+        auto outcome = co_await tacet::as_result(
+            tacet::with_deadline(soon, tacet::shielded(tacet::sleep_for(2 * soon))));
+        CHECK(outcome);
+        co_await tacet::sleep_for(2 * soon);
+        co_await tacet::check_cancel();
+    };
+    CHECK(error_in(executor, body) == std::error_code());
+}
+
+TEST_CASE("a cancel that all children succeed in spite of is for what their waiter does next", "[cxx][cancel]")
+{
+    const bool in_scope = GENERATE(true, false);
+    tacet::executor executor;
+    tacet::event goes_on;
+    bool ended = false;
+    auto child = [&]() -> tacet::task<> { co_await tacet::shielded(goes_on.wait()); };
+    auto spawning = [&](tacet::scope& scope) -> tacet::task<> {
+        scope.spawn(child());
+        co_return;
+    };
+    auto body = [&]() -> tacet::task<> {
+        if (in_scope)
+            co_await tacet::with_scope(spawning);
+        else
+            co_await tacet::when_all(child(), child());
+        ended = true;
+        co_await tacet::check_cancel();
+    };
+    tacet::join_handle<void> waiter = executor.spawn(body());
+    executor.run_for(0s);
+    waiter.cancel();
+    executor.run_for(0s);
+    CHECK(!ended);
+    goes_on.set();
+    executor.run_for(0s);
+    CHECK(ended);
+    CHECK(failure_of([&] { waiter.take(); }).code == std::errc::operation_canceled);
 }

@@ -47,23 +47,41 @@ public:
     }
     decltype(auto) await_resume()
     {
-        end();
+        const restored both_times(*this);
         return awaited_.awaiter().await_resume();
     }
 
     // For as_result(); where there is no memory for a timer, it throws too.
     auto take_result()
     {
-        end();
+        const restored both_times(*this);
         return awaited_.awaiter().take_result();
     }
 
 private:
+    // Before the result is taken, which a deadline that passes just then must not spoil, and after it: a shield inside puts
+    // ours in force again as it ends.
+    class restored {
+    public:
+        explicit restored(const deadline_awaiter& set) : set_(set)
+        {
+            if (set.refused_ < 0) [[unlikely]]
+                throw_error(set.refused_, "deadline");
+            set.restore();
+        }
+        restored(const restored&) = delete;
+        restored& operator=(const restored&) = delete;
+        ~restored() { set_.restore(); }
+
+    private:
+        const deadline_awaiter& set_;
+    };
+
     // The slot of the timer is there still: to put it off does not fail.
-    void end()
+    void restore() const noexcept
     {
-        if (refused_ < 0) [[unlikely]]
-            throw_error(refused_, "deadline");
+        if (tacet_task_deadline(task_) == before_)
+            return;
         const tacet_result r = tacet_task_set_deadline(task_, before_);
         TACET_ASSERT(r == 0);
         (void)r;

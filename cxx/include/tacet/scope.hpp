@@ -85,6 +85,7 @@ auto with_scope(Body body) -> std::invoke_result_t<Body&, scope&>
         error = children.children().take_error();
     if (error != nullptr)
         std::rethrow_exception(error);
+    children.children().keep_cancel(self);
     if constexpr (!std::is_void_v<value_type>)
         co_return *std::move(value);
 }

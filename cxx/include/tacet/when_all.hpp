@@ -259,7 +259,8 @@ regular<T> take_regular(task<T>& ended)
 template <class Start>
 task<void> run_children(Start start)
 {
-    const beside self(co_await this_task());
+    tacet_task* const task = co_await this_task();
+    const beside self(task);
     nursery children;
     std::exception_ptr refused;
     try {
@@ -273,6 +274,7 @@ task<void> run_children(Start start)
         refused = children.take_error();
     if (refused != nullptr)
         std::rethrow_exception(refused);
+    children.keep_cancel(task);
 }
 
 } // namespace detail

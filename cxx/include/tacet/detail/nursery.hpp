@@ -76,6 +76,13 @@ public:
     bool was_cancelled() const noexcept { return cancelled_; }
     bool was_late() const noexcept { return late_; }
 
+    // All have succeeded in spite of it: the cancel is for what the waiter does next.
+    void keep_cancel(tacet_task* waiter) const noexcept
+    {
+        if (cancelled_)
+            tacet_task_keep_cancel(waiter);
+    }
+
     void cancel() noexcept
     {
         for (child* each = children_; each != nullptr; each = each->next)

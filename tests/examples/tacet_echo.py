@@ -41,6 +41,10 @@ def end(process, *signals):
 
 
 def connect(address):
+    if address.startswith("unix:"):
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(address.removeprefix("unix:"))
+        return client
     host, port = re.fullmatch(r"\[?(.*?)\]?:(\d+)", address).groups()
     return socket.create_connection((host, int(port)), timeout=60)
 
@@ -121,11 +125,16 @@ def a_second_signal_ends_them(program, address):
 
 def by_a_path(program):
     with tempfile.TemporaryDirectory() as folder:
-        process, _ = start(program, f"unix:{folder}/echo")
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(f"{folder}/echo")
+        process, address = start(program, f"unix:{folder}/echo")
+        with connect(address) as client:
             client.sendall(b"path")
             check(client.recv(100) == b"path", "an echo")
+        process.kill()  # what is left of the path is no hindrance
+        process.wait()
+        await_refusal(address)  # the kernel may let go of the ring, and what it holds, only later
+        process, _ = start(program, address)
+        other = subprocess.run([program, "--listen", address], stderr=subprocess.PIPE, encoding="utf-8")
+        check(other.returncode == 1 and "in use" in other.stderr, f"where one listens: {other}")
         end(process, signal.SIGINT)
 
 
@@ -135,7 +144,8 @@ def usage(program):
 
     check(run("--help").stdout.startswith("usage: tacet-echo --listen ADDRESS:PORT"), "help")
     for arguments, status, word in [([], 2, "--listen"), (["--listen"], 2, "--listen needs"), (["--odd"], 2, "--odd"),
-                                    (["--listen", "odd"], 1, "odd"), (["--listen", "192.0.2.1:1"], 1, "192.0.2.1:1")]:
+                                    (["--listen", "odd"], 2, "--listen odd"),
+                                    (["--listen", "192.0.2.1:1"], 1, "192.0.2.1:1")]:
         done = run(*arguments)
         check(done.returncode == status and word in done.stderr, f"{arguments}: {done.returncode} {done.stderr}")
 

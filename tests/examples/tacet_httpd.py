@@ -510,16 +510,27 @@ def case_usage(site):
     equal(run("--version").returncode, 0, "version")
     for arguments, word in [([], "--listen"), (["--listen", "127.0.0.1:0"], "FOLDER is missing"),
                             (["--listen", "127.0.0.1:0", "a", "b"], "one FOLDER"), (["--nonsense"], "--nonsense"),
-                            (["--quiet=3"], "--quiet=3"), (["-zq"], "no option -z"), (["--threads"], "--threads needs"),
+                            (["--quiet=3"], "--quiet=3"), (["-zq"], "no option -z"),
+                            (["--listen", "nonsense", "."], "--listen nonsense"),
+                            (["--listen", "127.0.0.1:99999", "."], "99999"), (["--threads"], "--threads needs"),
                             (["--listen", "127.0.0.1:0", "--threads", "0", "."], "--threads 0")]:
         done = run(*arguments)
         equal(done.returncode, 2, f"{arguments}")
         check(word in done.stderr, f"{arguments}: {done.stderr}")
-    for address, folder, word in [("127.0.0.1:0", "/nonexistent", "/nonexistent"), ("nonsense", ".", "nonsense"),
-                                  ("192.0.2.1:1", ".", "192.0.2.1:1"), ("127.0.0.1:99999", ".", "99999")]:
+    for address, folder, word in [("127.0.0.1:0", "/nonexistent", "/nonexistent"),
+                                  ("127.0.0.1:0", __file__, "Not a directory"),
+                                  ("192.0.2.1:1", ".", "192.0.2.1:1")]:
         done = run("--listen", address, folder)
         equal(done.returncode, 1, f"{address} {folder}: {done.stderr}")
         check(word in done.stderr, f"{address} {folder}: {done.stderr}")
+    if os.getuid() != 0:
+        site.folder.chmod(0o400)
+        done = run("--listen", "127.0.0.1:0", site.folder)
+        equal((done.returncode, "Permission denied" in done.stderr), (1, True), f"a folder that is closed: {done}")
+        site.folder.chmod(0o700)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        done = run("--listen", "127.0.0.1:{}".format(other.getsockname()[1]), ".")
+        equal((done.returncode, "in use" in done.stderr), (1, True), f"where another listens: {done}")
     with open("/dev/full", "w") as full:
         for arguments in [["--help"], ["--version"], ["--listen", "127.0.0.1:0", "."]]:
             done = subprocess.run([site.program, *arguments], stdout=full, stderr=subprocess.PIPE, encoding="utf-8")

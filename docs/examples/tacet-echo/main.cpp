@@ -2,8 +2,7 @@
 //
 // A task a connection, on one executor. What has been received is sent before more is received, so a client that does not
 // read is not read from either. The first signal ends accepting and lets the clients end, the second ends them.
-#include "../stop.hpp"
-#include "../usage.hpp"
+#include "../serving.hpp"
 
 #include <tacet/tacet.hpp>
 
@@ -36,7 +35,7 @@ Exit status: 0: stopped by a signal; 1: it could not serve, the message says why
 enum exit_status { stopped = 0, failed = 1, wrong_usage = 2 };
 
 struct options {
-    std::string address;
+    tacet::address address;
     bool help = false;
     bool version = false;
 };
@@ -57,13 +56,13 @@ options parse_options(int argc, char** argv)
         if (found == ':' || found == '?')
             refuse_option(found, argv, short_options);
         if (found == 'l')
-            parsed.address = optarg;
+            parsed.address = parse_address(optarg);
         parsed.help |= found == 'h';
         parsed.version |= found == 'V';
     }
     if (parsed.help || parsed.version)
         return parsed;
-    if (parsed.address.empty())
+    if (!parsed.address)
         throw usage_error("--listen ADDRESS:PORT is missing");
     if (optind != argc)
         throw usage_error(fmt::format("what is {}?", argv[optind]));
@@ -118,7 +117,7 @@ void run(const options& wanted)
 {
     tacet::signal_set signals{SIGINT, SIGTERM};
     tacet::executor executor;
-    const tacet::socket listener = tacet::listen(tacet::address::parse(wanted.address));
+    const tacet::socket listener = tacet::listen(wanted.address);
     show(fmt::format("listening at {}\n", listener.name().text()));
     executor.run(serve(listener, signals));
 }

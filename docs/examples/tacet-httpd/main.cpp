@@ -3,8 +3,7 @@
 //     main thread     waits for signals, and tells the others
 //     threads         each an executor: accepts, a task a connection          server.cpp, connection.cpp
 //                     request.cpp ─> content.cpp (the file) ─> answer.cpp (head and range) ─> out
-#include "../stop.hpp"
-#include "../usage.hpp"
+#include "../serving.hpp"
 #include "options.hpp"
 #include "request.hpp"
 #include "server.hpp"
@@ -50,7 +49,10 @@ tacet::file open_folder(const std::string& path)
     const int fd = ::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         tacet::throw_error(-errno, "open \"" + path + '"');
-    return {fd, 0, nullptr};
+    tacet::file folder(fd, 0, nullptr);
+    if (::faccessat(fd, ".", X_OK, AT_EACCESS) < 0) // nothing in it could be opened
+        tacet::throw_error(-errno, "look into \"" + path + '"');
+    return folder;
 }
 
 // The threads that serve. The first failure of one ends all, and is kept.
@@ -121,7 +123,7 @@ void run(const options& wanted)
     raise_descriptor_limit();
     tacet::signal_set signals{SIGINT, SIGTERM};
     const tacet::file root = open_folder(wanted.folder);
-    const tacet::socket listener = tacet::listen(tacet::address::parse(wanted.address));
+    const tacet::socket listener = tacet::listen(wanted.address);
     tacet::executor executor;
     stop_state stop;
     servers serving(wanted.threads, stop);

@@ -1,6 +1,6 @@
 #include "options.hpp"
 
-#include "../usage.hpp"
+#include "../serving.hpp"
 
 namespace httpd {
 
@@ -10,7 +10,8 @@ Serves the files in FOLDER by HTTP/1.1: GET and HEAD, ranges, conditional reques
 is served by its index.html. Nothing outside of FOLDER is served, whatever the request says; symbolic links are followed
 as long as they stay in it.
 
-  --listen ADDRESS:PORT  where to listen, such as 127.0.0.1:8080 or [::1]:8080; port 0: one that is free, which is printed
+  --listen ADDRESS:PORT  where to listen, such as 127.0.0.1:8080, [::1]:8080, or unix:PATH; port 0: one that is free,
+                         which is printed
   --threads N            N threads serve, 1 to 256 (default 1), each with its own executor
   --connections N        N connections at a time and thread (default 1000); further ones wait
   --head-limit SECONDS   for a request's head to come (default 10)
@@ -56,7 +57,7 @@ void apply(options& options, int option, char** argv)
 {
     switch (option) {
     case listen_at:
-        options.address = optarg;
+        options.address = parse_address(optarg);
         break;
     case threads:
         options.threads = parse_number("--threads", optarg, 1, threads_max);
@@ -98,7 +99,7 @@ options parse_options(int argc, char** argv)
         apply(options, option, argv);
     if (options.help || options.version)
         return options;
-    if (options.address.empty())
+    if (!options.address)
         throw usage_error("--listen ADDRESS:PORT is missing");
     if (argc - optind != 1)
         throw usage_error(argc == optind ? "FOLDER is missing" : "one FOLDER is served");

@@ -1,13 +1,15 @@
 // The command line.
 #pragma once
 
+#include <tacet/address.hpp>
+
 #include <chrono>
 #include <string>
 
 namespace httpd {
 
 struct options {
-    std::string address; // host:port
+    tacet::address address;
     std::string folder;
     unsigned threads = 1;
     unsigned connections_max = 1000;     // of each thread

@@ -1,12 +1,24 @@
-// What the servers do with signals: the first lets what is under way end, the second ends that too, and the third ends the
-// process, whatever it hangs on.
-#ifndef TACET_EXAMPLES_STOP_HPP
-#define TACET_EXAMPLES_STOP_HPP
+// What the servers share: where they listen, and what they do with signals. The first lets what is under way end, the
+// second ends that too, and the third ends the process, whatever it hangs on.
+#ifndef TACET_EXAMPLES_SERVING_HPP
+#define TACET_EXAMPLES_SERVING_HPP
+
+#include "usage.hpp"
 
 #include <tacet/tacet.hpp>
 
 #include <csignal>
 #include <functional>
+
+// What --listen names.
+inline tacet::address parse_address(const std::string& text)
+{
+    try {
+        return tacet::address::parse(text);
+    } catch (const std::system_error&) {
+        throw usage_error("--listen " + text + ": needed is such as 127.0.0.1:8080, [::1]:8080, or unix:PATH");
+    }
+}
 
 // As if nobody had waited for the signal. Of this thread, in which it is blocked.
 inline void end_process_by(int signal)

@@ -33,7 +33,7 @@ const action_kind all_actions[] = {action_kind::nothing,           action_kind::
                                    action_kind::cancel_and_destroy};
 
 constexpr std::uint64_t long_past = 1;
-const timespec no_time = {0, 0}, ten_seconds = {10, 0};
+const timespec no_time = {0, 0}, a_minute = {60, 0}; /* a busy disk syncs slowly */
 constexpr unsigned char poison = 0xA5;
 
 struct cell_name {
@@ -189,7 +189,7 @@ void cell::begin_task()
 void cell::run_until(const std::function<bool()>& condition)
 {
     while (!condition())
-        if (tacet_executor_run(executor_, 1, &ten_seconds) <= 0) /* idle, or it hangs */
+        if (tacet_executor_run(executor_, 1, &a_minute) <= 0) /* idle, or it hangs */
             REQUIRE(condition());
 }
 
@@ -205,7 +205,7 @@ bool cell::is_under_way() const
 void cell::run_until_completed()
 {
     task runs(tacet_switcher_none(), {[](tacet_task*) -> tacet_result { return 0; }});
-    const std::uint64_t limit = tacet_now() + 10'000'000'000;
+    const std::uint64_t limit = tacet_now() + 60'000'000'000;
     CHECK(tacet_task_set_priority(runs, TACET_PRIORITY_HIGH, TACET_PRIORITY_NORMAL) == 0);
     while (is_under_way()) {
         REQUIRE(tacet_now() < limit);

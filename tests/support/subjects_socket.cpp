@@ -244,6 +244,16 @@ struct connect_to : connects {
     connect_to() : connects(8) {}
 };
 
+/* As many as have room wait to be accepted, till one is. */
+struct connect_to_full : connects {
+    connect_to_full() : connects(0) { listens.connect(); }
+    void provoke() override
+    {
+        if (listens.clients.size() == 1)
+            listens.clients.push_back(::accept4(listens.listener.fd, nullptr, nullptr, SOCK_CLOEXEC));
+    }
+};
+
 }
 
 std::vector<operation_row> socket_rows()
@@ -262,6 +272,7 @@ std::vector<operation_row> socket_rows()
         STARTED(tacet_socket_open, open_socket, "", IORING_OP_SOCKET, gives_descriptor),
         STARTED(tacet_socket_accept, accept_one, "", IORING_OP_ACCEPT, gives_descriptor | waits),
         STARTED(tacet_socket_connect, connect_to, "", IORING_OP_CONNECT, ends_at_once),
+        STARTED(tacet_socket_connect, connect_to_full, "full backlog", IORING_OP_CONNECT, waits),
     };
 }
 

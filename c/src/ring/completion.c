@@ -229,13 +229,57 @@ void completion_terminal(struct executor *executor, struct tacet_request *reques
     }
 }
 
-/* The cancel of a request has ended, one way or another; the request's own completion tells what became of it. */
+/* Of one in flight: in no queue, its runnable links it to the next whose cancel is to be made again. */
+static struct tacet_request **link_of(struct tacet_request *request)
+{
+    struct tacet_runnable *own = request->tag == TACET_TAG_AWAIT ? &task_of_request(request)->runnable
+                                                                 : &op_of_request(request)->runnable;
+    return (struct tacet_request **)&own->next;
+}
+
+/* The result of an end that has come meanwhile was kept. */
+static void ask_again(struct tacet_op *op)
+{
+    struct executor *executor = executor_of(op->owner.executor);
+    struct tacet_request *request = executor->missed, *next;
+    executor->missed = NULL;
+    for (; request != NULL; request = next) {
+        next = *link_of(request);
+        request->attention &= (uint8_t)~TACET_OP_CANCEL_IN_FLIGHT;
+        if (request->attention & TACET_OP_TERMINAL_SEEN)
+            deliver(executor, request, *kept_result(request));
+        else
+            (void)request_cancel(executor, request);
+    }
+}
+
+/* Nothing may be started in here: a callback does it. Until then the request waits for its cancel as before. */
+static TACET_COLD void note_missed(struct executor *executor, struct tacet_request *request)
+{
+    struct tacet_op *op = &executor->asks_again;
+    if (executor->missed == NULL && tacet_op_init_callback(op, &executor->shared, ask_again, TACET_PRIORITY_HIGH) == 0)
+        make_callback_ready(&executor->shared, op);
+    *link_of(request) = executor->missed;
+    executor->missed = request;
+}
+
+/*
+ * The cancel of a request has ended, one way or another; the request's own completion tells what became of it. One that has found
+ * nothing may have come when the kernel had the request in its hands, to try it again, after which it may wait for ever. A
+ * zero-copy send is not found either when all that it waits for is its buffer.
+ */
 static void cancel_ended(struct executor *executor, struct tacet_request *request, int32_t result)
 {
+    bool has_ended = request->attention & TACET_OP_TERMINAL_SEEN;
+    bool may_be_there = request->opcode != IORING_OP_SEND_ZC && request->opcode != IORING_OP_SENDMSG_ZC;
+    if (request->tag != TACET_TAG_MULTISHOT && !has_ended && result == -ENOENT && may_be_there) {
+        note_missed(executor, request);
+        return;
+    }
     request->attention &= (uint8_t)~TACET_OP_CANCEL_IN_FLIGHT;
     if (request->tag == TACET_TAG_MULTISHOT)
         multishot_cancel_ended(request, result);
-    else if (request->attention & TACET_OP_TERMINAL_SEEN)
+    else if (has_ended)
         deliver(executor, request, *kept_result(request));
 }
 

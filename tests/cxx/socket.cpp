@@ -9,6 +9,7 @@
 
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/un.h>
 
 using namespace tests;
@@ -816,4 +817,31 @@ TEST_CASE("connections in a stream come with their peers", "[cxx][socket]")
     executor.run(body());
     executor.run_until_idle();
     CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("where no memory may be locked, what is to be sent without a copy is copied", "[cxx][socket]")
+{
+    const std::string said = in_child([] {
+        const rlimit few = {65536, 65536};
+        if (::setrlimit(RLIMIT_MEMLOCK, &few) != 0 || (::getuid() == 0 && ::setuid(65534) != 0))
+            return std::string("no ordinary user");
+        tacet::executor_options options;
+        options.ring_entries = 8;
+        tacet::executor executor(options);
+        both_ends ends(AF_INET);
+        const std::string bytes = random_bytes(4 << 20, 3);
+        std::size_t sent = 0, both = 0;
+        auto sending = [&]() -> tacet::task<> { sent = co_await ends.a.send_zero_copy(bytes_of(bytes)); };
+        executor.run(sending());
+        std::string got(sent, '\0');
+        if (sent == 0 || ::recv(ends.b.fd(), got.data(), sent, MSG_WAITALL) != static_cast<ssize_t>(sent))
+            return std::string("not sent");
+        auto beside_another = [&]() -> tacet::task<> {
+            auto [first, second] = co_await tacet::when_all(ends.a.send_zero_copy(bytes_of(bytes)), tacet::nop());
+            both = first;
+        };
+        executor.run(beside_another());
+        return std::string(bytes.compare(0, sent, got) == 0 && both > 0 ? "right" : "wrong");
+    });
+    CHECK(said == "right");
 }

@@ -2,6 +2,7 @@
 #include "socket/support.hpp"
 
 #include <random>
+#include <sys/resource.h>
 
 using namespace support;
 
@@ -34,6 +35,21 @@ std::string random_bytes(std::size_t count)
     for (char& byte : bytes)
         byte = static_cast<char>(random());
     return bytes;
+}
+
+/* From now on the process may lock next to no memory. */
+bool become_ordinary()
+{
+    const rlimit few = {65536, 65536};
+    return ::setrlimit(RLIMIT_MEMLOCK, &few) == 0 &&
+           (::getuid() != 0 || (::setgid(65534) == 0 && ::setuid(65534) == 0));
+}
+
+/* What was sent is what has come. */
+bool has_come(int fd, const std::string& bytes, tacet_result sent)
+{
+    std::string got(static_cast<std::size_t>(sent), '\0');
+    return ::recv(fd, got.data(), got.size(), MSG_WAITALL) == sent && bytes.compare(0, got.size(), got) == 0;
 }
 
 /* As much as the socket takes. */
@@ -307,4 +323,54 @@ TEST_CASE("a zero-copy send ends once, by op, callback, cancel or with its execu
     CHECK(executor.destroy() == 0);
     CHECK(ended == 1);
     CHECK((result == 20000 || (way > 0 && result == -ECANCELED)));
+}
+
+TEST_CASE("where no memory may be locked, what is to be sent without a copy is copied", "[socket][zero copy]")
+{
+    const switcher_kind& switcher = GENERATE(from_range(suspending_switchers()));
+    const int form = GENERATE(0, 1, 2, 3);
+    CAPTURE(switcher.name, form);
+    const std::string bytes = random_bytes(4 << 20);
+    const stream_pair stream(AF_INET);
+    const tacet_file from = stream.ends[0].file();
+    const auto send_it = [&] {
+        static tacet_result ended;
+        ended = 0;
+        tacet_executor_options options = {};
+        options.ring_entries = 8;
+        tacet_executor* executor = nullptr;
+        if (!become_ordinary() || create_patiently(&executor, &options) != 0)
+            return 1;
+        tacet_op op = {};
+        const call send = [&](tacet_task* self) {
+            return tacet_socket_send_zero_copy(self, &from, bytes.data(), bytes.size(), 0);
+        };
+        const call start = [&](tacet_task* self) {
+            return tacet_socket_send_zero_copy_start(&op, self, &from, bytes.data(), bytes.size(), 0);
+        };
+        task task(switcher,
+                  form == 0 ? std::vector<call>{send}
+                            : std::vector<call>{start, [&](tacet_task* self) { return tacet_task_await(self, &op); }});
+        if (form < 2) {
+            task.attach(executor);
+        } else if (tacet_op_init_callback(
+                       &op, executor, [](tacet_op* done) { ended = done->result; }, TACET_PRIORITY_NORMAL) != 0 ||
+                   start(nullptr) != 0) {
+            return 2;
+        }
+        if (form == 3) { /* it may be destroyed at any time */
+            const timespec at_once = {0, 0};
+            if (tacet_executor_run(executor, 1, &at_once) < -ETIME)
+                return 7;
+            return tacet_executor_destroy(executor) == 0 && (ended > 0 || ended == -ECANCELED) ? 0 : 3;
+        }
+        if (tacet_executor_run(executor, TACET_UNTIL_IDLE, nullptr) < 0)
+            return 4;
+        if (form < 2)
+            ended = task.results().back();
+        if (tacet_executor_destroy(executor) != 0 || ended <= 0)
+            return 5;
+        return has_come(stream.ends[1].get(), bytes, ended) ? 0 : 6;
+    };
+    CHECK(in_child(send_it) == 0);
 }

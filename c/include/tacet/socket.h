@@ -109,7 +109,7 @@ TACET_EXPORT void tacet_message_discard(struct msghdr *message);
 /*
  * send(2) that does not copy, for long buffers (10 KiB and more): it ends when the kernel does not need the buffer any more, which
  * over a network is when the other side has acknowledged the bytes. A cancel does not end that. Where the socket or the kernel
- * cannot, it is a plain send.
+ * cannot, or the limit of locked memory (ulimit -l) leaves no room, it is a plain send.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_socket_send_zero_copy_start(struct tacet_op *op,
                                                                             struct tacet_task *task,
@@ -119,6 +119,9 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_socket_send_zero_copy_start(stru
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_socket_send_zero_copy(struct tacet_task *task,
                                                                       const struct tacet_file *socket,
                                                                       const void *buffer, size_t bytes, int flags);
+
+/* For layers above C, right after such an operation was committed, so that it is made again where the kernel has no memory. */
+TACET_EXPORT TACET_COLD void tacet_zero_copy_started(struct tacet_executor *executor, struct tacet_request *request);
 
 /* Whether a zero-copy send on this socket is one. Two system calls. */
 TACET_EXPORT bool tacet_socket_has_zero_copy(const struct tacet_executor *executor, int fd);

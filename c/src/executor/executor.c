@@ -91,6 +91,7 @@ static tacet_result open_executor(struct executor *executor, const struct tacet_
 {
     init_shared(&executor->shared, options);
     list_init(&executor->bounces);
+    list_init(&executor->kept_sends);
     executor_init_bells(executor);
     tacet_result r = timers_init(&executor->timers, options->timers_reserved);
     if (r < 0) {

@@ -67,6 +67,7 @@ struct executor {
     struct tacet_request *missed;           /* whose cancels are to be made again: see ring/completion.c */
     struct tacet_op asks_again;             /* in the ready queue while there are any */
     struct tacet_list_node bounces;         /* see op/bounce.h */
+    struct tacet_list_node kept_sends;      /* see op/zero_copy.h */
     struct tacet_buffer_ring *buffer_rings; /* by `next` */
     void (*report)(void *report_arg, const char *line);
     void *report_arg;

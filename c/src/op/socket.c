@@ -237,10 +237,13 @@ tacet_result tacet_socket_send_zero_copy_start(struct tacet_op *op, struct tacet
 {
     struct io_uring_sqe sqe = {0};
     tacet_result r = socket == NULL ? -EINVAL : tacet_prepare_send(&sqe, socket->fd, buffer, bytes, flags);
-    const struct tacet_executor *executor = tacet_op_start_on(op, task);
+    struct tacet_executor *executor = tacet_op_start_on(op, task);
     if (r == 0 && executor != NULL)
         drop_copy(&sqe, executor);
-    return op_start(op, task, &sqe, r);
+    r = op_start(op, task, &sqe, r);
+    if (r == 0 && sqe.opcode == IORING_OP_SEND_ZC)
+        tacet_zero_copy_started(executor, &op->request);
+    return r;
 }
 
 tacet_result tacet_socket_send_zero_copy(struct tacet_task *task, const struct tacet_file *socket, const void *buffer,

@@ -7,6 +7,7 @@
 #include "op/buffers.h"
 #include "op/multishot.h"
 #include "op/op.h"
+#include "op/zero_copy.h"
 #include "ring/admission.h"
 #include "ring/descriptors.h"
 #include "ring/outstanding.h"
@@ -306,9 +307,11 @@ static void one_of_several(struct executor *executor, struct tacet_request *requ
     if (flags & IORING_CQE_F_MORE) {
         executor->ring.completed--; /* the terminal one counts */
         *kept_result(request) = result;
-    } else {
-        completion_terminal(executor, request, flags & IORING_CQE_F_NOTIF ? *kept_result(request) : result);
+        return;
     }
+    tacet_result whole = flags & IORING_CQE_F_NOTIF ? *kept_result(request) : result;
+    if (!opcode_sends(request->opcode) || !zero_copy_is_made_again(executor, request, whole))
+        completion_terminal(executor, request, whole);
 }
 
 static TACET_NOINLINE void dispatch(struct executor *executor, uint64_t user_data, int32_t result, uint32_t flags)

@@ -13,6 +13,7 @@
 #include "switcher/thread.h"
 
 #include <tacet/op.h>
+#include <tacet/socket.h>
 #include <tacet/switcher_interface.h>
 #include <tacet/task.h>
 
@@ -97,6 +98,8 @@ static inline void call_commit(struct tacet_task *task, unsigned opcode, struct 
     if (TACET_UNLIKELY(executor->accounting))
         attention |= TACET_OP_ACCOUNTED;
     task->request.attention |= (uint8_t)attention;
+    if (opcode == IORING_OP_SEND_ZC)
+        tacet_zero_copy_started(executor, &task->request);
 }
 
 /* Leaves the processor, in the way of the task's switcher. TACET_PENDING, or what the wait ended with. */

@@ -98,10 +98,15 @@ struct send_request : detail::size_value {
 };
 
 struct send_zero_copy_request : send_request {
+    tacet_executor* executor = nullptr;
     bool drops_copy = false;
 
     using send_request::send_request;
-    void bind(const tacet_executor* on) noexcept { drops_copy = tacet_socket_has_zero_copy(on, fd); }
+    void bind(tacet_executor* on) noexcept
+    {
+        executor = on;
+        drops_copy = tacet_socket_has_zero_copy(on, fd);
+    }
     tacet_result prepare(io_uring_sqe* sqe) const noexcept
     {
         const tacet_result r = send_request::prepare(sqe);
@@ -111,8 +116,10 @@ struct send_zero_copy_request : send_request {
     }
     void started(tacet_request& request) const noexcept
     {
-        if (drops_copy)
-            request.attention |= TACET_OP_BY_FLAGS;
+        if (!drops_copy)
+            return;
+        request.attention |= TACET_OP_BY_FLAGS;
+        tacet_zero_copy_started(executor, &request);
     }
 };
 

@@ -32,7 +32,7 @@ static inline bool tacet_descriptor_is_registered(int fd)
 /*
  * Moves an open file, or socket, to the executor's table: its own descriptor is closed. On failure it stays what it was. Owner
  * thread only, and with nothing under way that names the descriptor. -ENFILE: one half of the table is for this, and is full; -EBADF: not open, or
- * registered already; -ENOTSUP: the executor has no ring; -EPERM; -ENOMEM; -EINVAL: NULL; or an error of
+ * registered already; -EOPNOTSUPP: no ring, or before Linux 5.15; -EPERM; -ENOMEM; -EINVAL: NULL; or an error of
  * io_uring_register_files(3).
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_file_register(struct tacet_executor *executor, struct tacet_file *file);

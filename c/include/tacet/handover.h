@@ -44,7 +44,7 @@ static inline void tacet_task_park_external(struct tacet_task *task, struct tace
 static inline void tacet_task_keep_cancel(struct tacet_task *task)
 {
     if (!(task->attention & TACET_TASK_TIMING_OUT))
-        task->attention |= TACET_TASK_CANCEL_PENDING;
+        task->attention |= task->attention & TACET_TASK_SHIELDED ? TACET_TASK_CANCEL_KEPT : TACET_TASK_CANCEL_PENDING;
 }
 
 /*

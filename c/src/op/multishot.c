@@ -137,7 +137,7 @@ void multishot_cancel_ended(struct tacet_request *request, int32_t result)
 {
     if (request->attention & TACET_OP_TERMINAL_SEEN)
         ended(request);
-    else if (result < 0)
+    else if (result < 0 && result != -EALREADY) /* which means that it is ending */
         cancel_failed(multishot_of(request));
 }
 

@@ -395,9 +395,14 @@ static void unregister_buffers(struct ring *ring)
     io_uring_unregister_buffers(&ring->uring);
 }
 
-/* Kernels before 5.19 know no empty table but one of places that are said to be empty. */
+/*
+ * Kernels before 5.19 know no empty table but one of places that are said to be empty. Those before 5.15 (which has this opcode, too)
+ * cannot close a place, and would close descriptor 0 instead.
+ */
 static tacet_result add_files(struct ring *ring, unsigned count, bool *finds_places)
 {
+    if (!ring_supports(ring, IORING_OP_MKDIRAT))
+        return -EOPNOTSUPP;
     int *nothing = malloc(count * sizeof *nothing);
     if (nothing == NULL)
         return -ENOMEM;

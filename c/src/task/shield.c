@@ -11,6 +11,9 @@ tacet_result tacet_task_shield(struct tacet_task *task, struct tacet_shield *shi
 {
     if (task == NULL || shield == NULL || task->state != TACET_TASK_RUNNING)
         return -EINVAL;
+    const struct executor *here = task_find_executor_here(task);
+    if (here == NULL || !executor_is_mine(here))
+        return -EPERM;
     shield->deadline_ns = tacet_task_deadline(task);
     tacet_result r = shield->deadline_ns != TACET_FOREVER ? tacet_task_set_deadline(task, TACET_FOREVER) : 0;
     if (r < 0)

@@ -1,12 +1,9 @@
 // Random programs over files: what they do through tacet, a shadow file has done to it by plain system calls. Results,
 // contents and sizes agree after each step, byte for byte.
-//
-// TACET_SEED=n runs one program; TACET_PROGRAMS=n so many.
+#include "programs.hpp"
 #include "support.hpp"
 
-#include <cstdlib>
 #include <cstring>
-#include <random>
 
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -17,25 +14,10 @@ namespace {
 
 constexpr std::uint64_t size_max = 1 << 17; // of offsets and lengths: files stay small, and are wholly compared
 
-std::int64_t result_of(std::int64_t r)
-{
-    return r < 0 ? -errno : r;
-}
-
-template <class T>
-std::int64_t number_of(const tacet::result<T>& result)
-{
-    if (!result)
-        return -result.error().value();
-    if constexpr (std::is_void_v<T>)
-        return 0;
-    else
-        return static_cast<std::int64_t>(*result);
-}
-
 class program {
 public:
-    explicit program(std::uint32_t seed) : random_(seed)
+    program(std::uint32_t seed, tacet::executor& executor)
+        : random_(seed), executor_(executor), buffers_(executor, few())
     {
         for (int i = 0; i < 2; i++) {
             names_[i] = folder_ / (i == 0 ? "ours0" : "ours1");
@@ -79,7 +61,7 @@ private:
     tacet::task<> one()
     {
         const int which = static_cast<int>(below(2));
-        switch (below(11)) {
+        switch (below(14)) {
         case 0:
             co_await read(which);
             break;
@@ -107,6 +89,15 @@ private:
             break;
         case 9:
             co_await durable(which);
+            break;
+        case 10:
+            co_await registered_buffer(which);
+            break;
+        case 11:
+            co_await direct(which);
+            break;
+        case 12:
+            co_await teed(which);
             break;
         default:
             co_await stream(which);
@@ -223,6 +214,77 @@ private:
               static_cast<ssize_t>(bytes.size()));
     }
 
+    // From and to a part of a registered buffer, by a registered descriptor.
+    tacet::task<> registered_buffer(int which)
+    {
+        const tacet::buffer buffer = co_await buffers_.claim_small();
+        const std::uint64_t offset = place();
+        const std::size_t at = static_cast<std::size_t>(below(3000)), bytes = static_cast<std::size_t>(below(1000));
+        tacet::file by(::dup(files_[which].fd()), O_RDWR, executor_.get());
+        if (below(2) == 0)
+            tacet::register_descriptor(executor_, by);
+        for (std::byte& each : buffer.bytes())
+            each = static_cast<std::byte>(random_());
+        const tacet::buffer_part part = buffer.part(at, bytes);
+        const auto written = co_await tacet::as_result(by.write(part, offset));
+        const std::string sent(reinterpret_cast<const char*>(buffer.bytes().data()) + at, bytes);
+        CHECK(number_of(written) ==
+              result_of(::pwrite(shadows_[which], sent.data(), bytes, static_cast<off_t>(offset))));
+        const std::uint64_t from = place();
+        const auto read = co_await tacet::as_result(by.read(part, from));
+        std::string theirs = sent;
+        CHECK(number_of(read) == result_of(::pread(shadows_[which], theirs.data(), bytes, static_cast<off_t>(from))));
+        CHECK((theirs == std::string(reinterpret_cast<const char*>(buffer.bytes().data()) + at, bytes)));
+        co_await by.close();
+    }
+
+    // Whole blocks, past the page cache, where the file system can.
+    tacet::task<> direct(int which)
+    {
+        const tacet_direct_alignment alignment = co_await files_[which].direct_alignment();
+        if (alignment.offset == 0 || alignment.offset > 4096)
+            co_return;
+        tacet::file by = co_await tacet::open(names_[which], O_RDWR | O_DIRECT);
+        tacet::aligned_pool pool(alignment, 4 * alignment.offset, 1);
+        const tacet::aligned_pool::lease lent = co_await pool.borrow();
+        const std::span<std::byte> block = lent.bytes().first((1 + below(4)) * alignment.offset);
+        const std::uint64_t offset = place() / alignment.offset * alignment.offset;
+        for (std::byte& each : block)
+            each = static_cast<std::byte>(random_());
+        const auto written = co_await tacet::as_result(by.write(block, offset));
+        CHECK(number_of(written) ==
+              result_of(::pwrite(shadows_[which], block.data(), block.size(), static_cast<off_t>(offset))));
+        const std::uint64_t from = place() / alignment.offset * alignment.offset;
+        std::string theirs(reinterpret_cast<const char*>(block.data()), block.size());
+        const auto read = co_await tacet::as_result(by.read(block, from));
+        CHECK(number_of(read) ==
+              result_of(::pread(shadows_[which], theirs.data(), theirs.size(), static_cast<off_t>(from))));
+        CHECK((theirs.substr(0, read ? *read : 0) ==
+               std::string(reinterpret_cast<const char*>(block.data()), read ? *read : 0)));
+        co_await by.close();
+    }
+
+    // From the file into a pipe, and from there into another, too.
+    tacet::task<> teed(int which)
+    {
+        const pipe_ends other;
+        const tacet::file in(::dup(pipe_[1]), O_WRONLY, nullptr), out(::dup(pipe_[0]), O_RDONLY, nullptr);
+        const tacet::file copy(::dup(other.writer()), O_WRONLY, nullptr);
+        const std::uint64_t from = place();
+        const std::size_t bytes = static_cast<std::size_t>(below(3000)) + 1;
+        const std::size_t filled = co_await tacet::splice(files_[which], from, in, tacet::file::own_position, bytes);
+        std::string theirs(bytes, '\0'), once(bytes, '\0'), twice(bytes, '\0');
+        CHECK(static_cast<ssize_t>(filled) == ::pread(shadows_[which], theirs.data(), bytes, static_cast<off_t>(from)));
+        if (filled == 0)
+            co_return;
+        const std::size_t teed = co_await tacet::tee(out, copy, filled);
+        CHECK(teed == filled);
+        CHECK(::read(other.reader(), once.data(), filled) == static_cast<ssize_t>(teed));
+        CHECK(::read(pipe_[0], twice.data(), filled) == static_cast<ssize_t>(filled));
+        CHECK((once == theirs));
+        CHECK((twice == theirs));
+    }
+
     // Through a writer, and read again through a reader.
     tacet::task<> stream(int which)
     {
@@ -259,7 +321,18 @@ private:
         REQUIRE(same);
     }
 
+    static tacet::buffer_pool_options few()
+    {
+        tacet::buffer_pool_options options;
+        options.small_count = 1;
+        options.large_count = 0;
+        options.small_bytes = 4096;
+        return options;
+    }
+
     std::mt19937 random_;
+    tacet::executor& executor_;
+    tacet::buffer_pool buffers_;
     scratch folder_{};
     std::string names_[2];
     tacet::file files_[2];
@@ -267,28 +340,12 @@ private:
     int pipe_[2], shadow_pipe_[2];
 };
 
-std::uint32_t number_in_environment(const char* name, std::uint32_t otherwise)
-{
-    const char* text = std::getenv(name);
-    return text != nullptr ? static_cast<std::uint32_t>(std::strtoul(text, nullptr, 10)) : otherwise;
-}
-
 }
 
 TEST_CASE("files agree with plain system calls on the same random programs", "[cxx][file-programs]")
 {
-    const std::uint32_t count = number_in_environment("TACET_PROGRAMS", 30);
-    const std::uint32_t first = number_in_environment("TACET_SEED", std::random_device()());
-    for (std::uint32_t i = 0; i < (std::getenv("TACET_SEED") != nullptr ? 1 : count); i++) {
-        const std::uint32_t seed = first + i;
-        CAPTURE(seed);
-        tacet::executor_options options;
-        options.ring_entries = seed % 3 == 0 ? 1 : 64;
-        options.always_through_ring = seed % 2 == 0;
-        tacet::executor executor(options);
-        program program(seed);
+    run_programs(30, [](std::uint32_t seed, tacet::executor& executor) {
+        program program(seed, executor);
         executor.run(program.run(60));
-        executor.run_until_idle();
-        CHECK(executor.stats().in_flight == 0);
-    }
+    });
 }

@@ -56,6 +56,12 @@ static tacet_result make_and_await(struct tacet_task *task, struct tacet_file *o
     return r == TACET_PENDING ? r : tacet_task_call_result(task);
 }
 
+/* That is what the error says, and not that there is no ring: it has the same number, but there is no room either then. */
+static bool lacks_operation(const struct tacet_executor *executor)
+{
+    return tacet_submission_has_room(executor);
+}
+
 /* All that can be refused was not. */
 static tacet_result make_and_start(struct tacet_op *op, struct tacet_task *task, int domain, int type, int protocol)
 {
@@ -78,7 +84,9 @@ tacet_result tacet_socket_open_start(struct tacet_op *op, struct tacet_task *tas
 {
     struct io_uring_sqe sqe = {0};
     tacet_result r = op_start(op, task, &sqe, tacet_prepare_socket(&sqe, domain, type, protocol));
-    return r == -EOPNOTSUPP ? make_and_start(op, task, domain, type, protocol) : r;
+    if (r != -EOPNOTSUPP || !lacks_operation(tacet_op_start_on(op, task)))
+        return r;
+    return make_and_start(op, task, domain, type, protocol);
 }
 
 tacet_result tacet_socket_open(struct tacet_task *task, struct tacet_file *opened, int domain, int type, int protocol)
@@ -88,7 +96,9 @@ tacet_result tacet_socket_open(struct tacet_task *task, struct tacet_file *opene
         return -EINVAL;
     *opened = (struct tacet_file){.fd = -1};
     tacet_result r = op_await_for_file(task, opened, &sqe, tacet_prepare_socket(&sqe, domain, type, protocol));
-    return r == -EOPNOTSUPP ? make_and_await(task, opened, domain, type, protocol) : r;
+    if (r != -EOPNOTSUPP || !lacks_operation(tacet_task_executor(task)))
+        return r;
+    return make_and_await(task, opened, domain, type, protocol);
 }
 
 tacet_result tacet_socket_accept_start(struct tacet_op *op, struct tacet_task *task, const struct tacet_file *listener,

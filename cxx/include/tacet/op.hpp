@@ -72,7 +72,7 @@ template <class Request>
         if (r == 0)
             r = tacet_op_begin(executor, Request::opcode, &sqe);
         if constexpr (requires { request.park_without_ring(task); }) {
-            if (r == -EOPNOTSUPP) {
+            if (r == -EOPNOTSUPP && tacet_submission_has_room(executor)) { // there is a ring
                 request.park_without_ring(task);
                 return;
             }

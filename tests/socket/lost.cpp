@@ -175,7 +175,7 @@ TEST_CASE("a wait on a socket ends by a cancel, a deadline, or with its executor
 
 TEST_CASE("a connect that waits ends by a cancel, a deadline, or with its executor", "[socket][cancel]")
 {
-    const stream_kind& kind = GENERATE(from_range(internet_kinds()));
+    const stream_kind& kind = GENERATE(from_range(stream_kinds()));
     const switcher_kind& switcher = GENERATE(from_range(suspending_switchers()));
     const ring_kind& ring = GENERATE(from_range(kernel_rings()));
     const int way = GENERATE(0, 1, 2);

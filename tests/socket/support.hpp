@@ -43,17 +43,6 @@ inline const std::vector<stream_kind>& stream_kinds()
     return kinds;
 }
 
-/* Those that go through a network. */
-inline const std::vector<stream_kind>& internet_kinds()
-{
-    static const std::vector<stream_kind> kinds = [] {
-        std::vector<stream_kind> all = stream_kinds();
-        std::erase_if(all, [](const stream_kind& kind) { return kind.domain == AF_UNIX; });
-        return all;
-    }();
-    return kinds;
-}
-
 /* The name of a socket. */
 struct socket_name {
     sockaddr_storage storage = {};

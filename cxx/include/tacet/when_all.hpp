@@ -134,8 +134,10 @@ void suspend_for_group(std::coroutine_handle<Promise> awaiting, tacet_op_group& 
         tacet_task_requeue(task);
     else
         tacet_task_park(task, &group, TACET_WAIT_HOOK);
-    if (task->state == TACET_TASK_SUSPENDED && tacet_task_take_end_of_wait(task))
+    if (task->state == TACET_TASK_SUSPENDED && tacet_task_take_end_of_wait(task)) {
+        task->wait = TACET_WAIT_TO_THE_END; // first: where all of it is faster, the cancel is kept
         cancel_group(task);
+    }
 }
 
 } // namespace detail

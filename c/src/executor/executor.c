@@ -175,7 +175,7 @@ bool executor_is_idle(struct executor *executor)
 {
     return tacet_ready_empty(&executor->shared.ready) && ring_in_flight(&executor->ring) == 0 &&
            executor->timers.count == 0 && executor->shared.external == 0 && !inbox_has_news(&executor->inbox) &&
-           admission_waiting(executor->admission) == 0;
+           executor->missed == NULL && admission_waiting(executor->admission) == 0;
 }
 
 bool tacet_executor_is_here(const struct tacet_executor *executor)
@@ -227,6 +227,8 @@ static void drain(struct executor *executor)
         if (executor_enter(executor, 1, ASK_AGAIN_NS) < 0)
             break;
         completion_collect(executor);
+        if (executor->missed != NULL)
+            completion_settle_missed(executor);
         run_callbacks(executor);
         uint64_t now = executor->ring.ops->now();
         if (now - asked_ns < ASK_AGAIN_NS)

@@ -64,8 +64,9 @@ struct executor {
     uint64_t tick;      /* accounting: when the last resumption ended */
     uint64_t exit_tick; /* accounting: when the task that was just resumed exited, or 0 */
     uint64_t ticks_in_tasks, ticks_in_ring, ticks_asleep;
-    struct tacet_request *missed;           /* whose cancels are to be made again: see ring/completion.c */
-    struct tacet_op asks_again;             /* in the ready queue while there are any */
+    struct tacet_request *missed; /* whose cancels are to be made again: see ring/completion.c */
+    bool has_ended_missed;        /* one of them has ended, and is to be delivered */
+    uint64_t asked_ns, ask_again_ns, ask_pause_ns;
     struct tacet_list_node bounces;         /* see op/bounce.h */
     struct tacet_list_node kept_sends;      /* see op/zero_copy.h */
     struct tacet_buffer_ring *buffer_rings; /* by `next` */

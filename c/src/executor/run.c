@@ -138,6 +138,8 @@ static tacet_result submit_and_wait(struct executor *executor, struct run *run)
         until = run->deadline_ns;
     if (executor->source != NULL && executor->source->sleep_until_ns < until)
         until = executor->source->sleep_until_ns;
+    if (TACET_UNLIKELY(executor->missed != NULL))
+        until = executor->has_ended_missed ? 0 : executor->ask_again_ns < until ? executor->ask_again_ns : until;
     if (until == TACET_FOREVER)
         return executor_sleep(executor, TACET_FOREVER);
     uint64_t now = executor->ring.ops->now();
@@ -329,6 +331,8 @@ static tacet_result loop(struct executor *executor, struct run *run)
         if (TACET_UNLIKELY(r < 0))
             return r;
         completion_collect(executor);
+        if (TACET_UNLIKELY(executor->missed != NULL))
+            completion_settle_missed(executor);
         expire_timers(executor);
         accept_inbox(executor);
         resume_batch(executor, run);

@@ -225,10 +225,16 @@ void completion_terminal(struct executor *executor, struct tacet_request *reques
     if (request->attention & TACET_OP_CANCEL_IN_FLIGHT) {
         request->attention |= TACET_OP_TERMINAL_SEEN;
         *kept_result(request) = result;
+        executor->has_ended_missed = executor->missed != NULL;
     } else {
         deliver(executor, request, result);
     }
 }
+
+/* ---- Cancels that have found nothing ---- */
+
+#define ASK_PAUSE_MIN_NS (1000 * 1000)
+#define ASK_PAUSE_MAX_NS (128 * 1000 * 1000)
 
 /* Of one in flight: in no queue, its runnable links it to the next whose cancel is to be made again. */
 static struct tacet_request **link_of(struct tacet_request *request)
@@ -238,30 +244,61 @@ static struct tacet_request **link_of(struct tacet_request *request)
     return (struct tacet_request **)&own->next;
 }
 
-/* The result of an end that has come meanwhile was kept. */
-static void ask_again(struct tacet_op *op)
+static void push_missed(struct executor *executor, struct tacet_request *request)
 {
-    struct executor *executor = executor_of(op->owner.executor);
+    *link_of(request) = executor->missed;
+    executor->missed = request;
+}
+
+/* Until it is made again the request waits for its cancel as before. What a disk is busy with is missed each time: less and less often. */
+static TACET_COLD void note_missed(struct executor *executor, struct tacet_request *request)
+{
+    if (executor->missed == NULL) {
+        uint64_t now = executor->ring.ops->now(), pause = executor->ask_pause_ns;
+        bool is_repeated = now - executor->asked_ns < 2 * pause;
+        executor->ask_pause_ns = !is_repeated ? ASK_PAUSE_MIN_NS : pause < ASK_PAUSE_MAX_NS ? 2 * pause : pause;
+        executor->ask_again_ns = now + executor->ask_pause_ns;
+    }
+    push_missed(executor, request);
+}
+
+/* The results of those that have ended were kept. */
+static void deliver_missed(struct executor *executor)
+{
     struct tacet_request *request = executor->missed, *next;
     executor->missed = NULL;
+    executor->has_ended_missed = false;
     for (; request != NULL; request = next) {
         next = *link_of(request);
+        if (!(request->attention & TACET_OP_TERMINAL_SEEN)) {
+            push_missed(executor, request);
+            continue;
+        }
         request->attention &= (uint8_t)~TACET_OP_CANCEL_IN_FLIGHT;
-        if (request->attention & TACET_OP_TERMINAL_SEEN)
-            deliver(executor, request, *kept_result(request));
-        else
-            (void)request_cancel(executor, request);
+        deliver(executor, request, *kept_result(request));
     }
 }
 
-/* Nothing may be started in here: a callback does it. Until then the request waits for its cancel as before. */
-static TACET_COLD void note_missed(struct executor *executor, struct tacet_request *request)
+/* As many as there is room for: nothing is submitted in here. */
+static void ask_again(struct executor *executor)
 {
-    struct tacet_op *op = &executor->asks_again;
-    if (executor->missed == NULL && tacet_op_init_callback(op, &executor->shared, ask_again, TACET_PRIORITY_HIGH) == 0)
-        make_callback_ready(&executor->shared, op);
-    *link_of(request) = executor->missed;
-    executor->missed = request;
+    const struct tacet_submission_queue *sq = &executor->shared.sq;
+    executor->asked_ns = executor->ring.ops->now();
+    while (executor->missed != NULL && sq->tail - sq->submitted < executor->ring.sq_entries) {
+        struct tacet_request *request = executor->missed;
+        executor->missed = *link_of(request);
+        request->attention &= (uint8_t)~TACET_OP_CANCEL_IN_FLIGHT;
+        (void)request_cancel(executor, request);
+    }
+}
+
+void completion_settle_missed(struct executor *executor)
+{
+    if (executor->has_ended_missed)
+        deliver_missed(executor);
+    if (!executor->closing &&
+        executor->ring.ops->now() >= executor->ask_again_ns) /* else all is asked to end, again and again */
+        ask_again(executor);
 }
 
 /*

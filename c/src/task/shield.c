@@ -29,7 +29,8 @@ tacet_result tacet_task_shield(struct tacet_task *task, struct tacet_shield *shi
 /* As where a task arrives at an executor: without memory for its timer the deadline counts as passed. */
 static void restore_deadline(struct tacet_task *task, uint64_t deadline_ns)
 {
-    if (tacet_task_deadline(task) != deadline_ns && tacet_task_set_deadline(task, deadline_ns) < 0)
+    bool is_in_force = tacet_task_deadline(task) == deadline_ns && !(task->attention & TACET_TASK_TIMED_OUT);
+    if (!is_in_force && tacet_task_set_deadline(task, deadline_ns) < 0)
         task_time_out(task);
 }
 

@@ -80,8 +80,6 @@ private:
     // The slot of the timer is there still: to put it off does not fail.
     void restore() const noexcept
     {
-        if (tacet_task_deadline(task_) == before_)
-            return;
         const tacet_result r = tacet_task_set_deadline(task_, before_);
         TACET_ASSERT(r == 0);
         (void)r;

@@ -12,7 +12,9 @@
 
 #include <tacet/detail/socket_requests.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <climits>
 #include <optional>
 #include <span>
 #include <string>
@@ -81,8 +83,9 @@ public:
     // Of TCP: a peer that has gone without a word is noticed, as timed_out. invalid_argument: beyond what the kernel knows.
     void keep_alive(const keep_alive_options& options = {})
     {
-        set_option(IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(options.idle.count()));
-        set_option(IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(options.interval.count()));
+        const std::chrono::seconds most(INT_MAX); // which the kernel refuses
+        set_option(IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(std::min(options.idle, most).count()));
+        set_option(IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(std::min(options.interval, most).count()));
         set_option(IPPROTO_TCP, TCP_KEEPCNT, options.probes);
         set_option(SOL_SOCKET, SO_KEEPALIVE, 1);
     }

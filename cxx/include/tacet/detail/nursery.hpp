@@ -76,10 +76,10 @@ public:
     bool was_cancelled() const noexcept { return cancelled_; }
     bool was_late() const noexcept { return late_; }
 
-    // All have succeeded in spite of it: the cancel is for what the waiter does next.
+    // None of them has noticed it: the cancel is for what the waiter does next.
     void keep_cancel(tacet_task* waiter) const noexcept
     {
-        if (cancelled_)
+        if (cancelled_ && !was_taken_)
             tacet_task_keep_cancel(waiter);
     }
 
@@ -194,6 +194,12 @@ private:
             gone.next->previous = gone.previous;
     }
 
+    // One that has not been delivered.
+    static bool has_cancel(const tacet_task& task) noexcept
+    {
+        return task.attention & (TACET_TASK_CANCEL_PENDING | TACET_TASK_CANCEL_KEPT);
+    }
+
     // A child's frame goes when its siblings may already be cancelled, but before the waiter goes on.
     static void ended(root& self, bool abandoned) noexcept
     {
@@ -201,6 +207,7 @@ private:
         nursery& parent = *gone.parent;
         parent.unlink(gone);
         parent.abandoned_ |= abandoned;
+        parent.was_taken_ |= parent.cancelled_ && !has_cancel(gone.scheduled.task);
         if (!abandoned && gone.outcome->error && !parent.first_error_) {
             parent.first_error_ = gone.outcome->error;
             parent.give_up();
@@ -218,6 +225,7 @@ private:
     std::exception_ptr first_error_{};
     bool given_up_ = false;
     bool cancelled_ = false, late_ = false; // the waiter was, while it waited
+    bool was_taken_ = false;                // the cancel, by a child: it was delivered there
     bool abandoned_ = false; // a child has been; the waiter, if it comes to see that, is away from another executor
 };
 

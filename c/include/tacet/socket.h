@@ -108,7 +108,8 @@ TACET_EXPORT void tacet_message_discard(struct msghdr *message);
 
 /*
  * send(2) that does not copy, for long buffers (10 KiB and more): it ends when the kernel does not need the buffer any more, which
- * over a network is when the other side has acknowledged the bytes. A cancel does not end that. Where the socket or the kernel
+ * over a network is when the other side has acknowledged the bytes. No cancel and no deadline ends that, and the
+ * executor's destruction waits for it; TCP_USER_TIMEOUT bounds it. Where the socket or the kernel
  * cannot, or the limit of locked memory (ulimit -l) leaves no room, it is a plain send.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_socket_send_zero_copy_start(struct tacet_op *op,

@@ -234,6 +234,7 @@ static void drain(struct executor *executor)
         if (now - asked_ns < ASK_AGAIN_NS)
             continue;
         op_cancel_everything(executor);
+        run_callbacks(executor); /* of what was collected to make room for that */
         asked_ns = now;
     }
 }

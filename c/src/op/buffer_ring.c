@@ -157,6 +157,8 @@ void *tacet_buffer_ring_at(const struct tacet_buffer_ring *buffers, unsigned buf
 
 void tacet_buffer_ring_give(struct tacet_buffer_ring *buffers, unsigned buffer)
 {
+    if (buffers->executor != NULL && !executor_is_there(buffers->executor)) /* a forked child's copy is nobody's */
+        return;
     TACET_ASSERT(buffers->executor == NULL || executor_is_mine(buffers->executor));
     io_uring_buf_ring_add(buffers->entries, tacet_buffer_ring_at(buffers, buffer), (unsigned)buffers->bytes,
                           (unsigned short)buffer, (int)buffers->count - 1, 0);

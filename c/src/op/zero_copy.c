@@ -63,10 +63,13 @@ static struct kept_send *take_kept(struct executor *executor, const struct tacet
     return NULL;
 }
 
-bool zero_copy_is_made_again(struct executor *executor, struct tacet_request *request, tacet_result result)
+bool zero_copy_is_made_again(struct executor *executor, struct tacet_request *request, tacet_result *result)
 {
     struct kept_send *kept = take_kept(executor, request);
-    if (kept == NULL || result != -ENOMEM || was_cancelled(request) || executor->closing) {
+    bool is_wanted = !was_cancelled(request) && !executor->closing;
+    if (kept != NULL && *result == -ENOMEM && !is_wanted)
+        *result = -ECANCELED; /* nothing was sent */
+    if (kept == NULL || *result != -ENOMEM) {
         free(kept);
         return false;
     }

@@ -9,7 +9,7 @@
 
 #include "executor/executor.h"
 
-/* It would end with this. true: it does not, and is made again instead. */
-bool zero_copy_is_made_again(struct executor *executor, struct tacet_request *request, tacet_result result);
+/* It would end with *result. true: it does not, and is made again instead; false: it ends with what *result is then. */
+bool zero_copy_is_made_again(struct executor *executor, struct tacet_request *request, tacet_result *result);
 
 #endif

@@ -303,14 +303,13 @@ void completion_settle_missed(struct executor *executor)
 
 /*
  * The cancel of a request has ended, one way or another; the request's own completion tells what became of it. One that has found
- * nothing may have come when the kernel had the request in its hands, to try it again, after which it may wait for ever. A
- * zero-copy send is not found either when all that it waits for is its buffer.
+ * nothing may have come when the kernel had the request in its hands, to try it again, after which it may wait for ever. (Or
+ * while a disk is busy with it, or the other side has not acknowledged a zero-copy send.)
  */
 static void cancel_ended(struct executor *executor, struct tacet_request *request, int32_t result)
 {
     bool has_ended = request->attention & TACET_OP_TERMINAL_SEEN;
-    bool may_be_there = request->opcode != IORING_OP_SEND_ZC && request->opcode != IORING_OP_SENDMSG_ZC;
-    if (request->tag != TACET_TAG_MULTISHOT && !has_ended && result == -ENOENT && may_be_there) {
+    if (request->tag != TACET_TAG_MULTISHOT && !has_ended && result == -ENOENT) {
         note_missed(executor, request);
         return;
     }
@@ -347,7 +346,7 @@ static void one_of_several(struct executor *executor, struct tacet_request *requ
         return;
     }
     tacet_result whole = flags & IORING_CQE_F_NOTIF ? *kept_result(request) : result;
-    if (!opcode_sends(request->opcode) || !zero_copy_is_made_again(executor, request, whole))
+    if (!opcode_sends(request->opcode) || !zero_copy_is_made_again(executor, request, &whole))
         completion_terminal(executor, request, whole);
 }
 

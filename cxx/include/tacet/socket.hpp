@@ -122,7 +122,9 @@ public:
     {
         return operation<receive_request>(receive_request(fd(), into, flags));
     }
-    // For 10 KiB and more. It ends when the kernel does not need the bytes any more; where it cannot, it copies.
+    // For 10 KiB and more. It ends when the kernel does not need the bytes any more; where it cannot, it copies. What a peer that
+    // reads nothing does not acknowledge is ended by no cancel and no deadline, and holds up the executor's end: TCP_USER_TIMEOUT
+    // bounds that.
     operation<send_zero_copy_request> send_zero_copy(std::span<const std::byte> from, int flags = 0) const noexcept
     {
         return operation<send_zero_copy_request>(send_zero_copy_request(fd(), from, flags));

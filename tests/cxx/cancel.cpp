@@ -235,25 +235,37 @@ TEST_CASE("a cancel that all children succeed in spite of is for what their wait
     CHECK(failure_of([&] { waiter.take(); }).code == std::errc::operation_canceled);
 }
 
-TEST_CASE("a cancel that a child has taken is over when the child has ended well", "[cxx][cancel]")
+TEST_CASE("a cancel that a child has taken is not delivered again, and one that comes after that is", "[cxx][cancel]")
 {
+    const bool in_scope = GENERATE(true, false), is_twice = GENERATE(true, false);
     tacet::executor executor;
-    tacet::event never;
-    auto child = [&]() -> tacet::task<> {
-        const auto waited = co_await tacet::as_result(never.wait());
-        CHECK(waited.error() == std::errc::operation_canceled);
-    };
+    tacet::event goes_on, never;
+    bool ended = false;
+    auto taking = [&]() -> tacet::task<> { (void)co_await tacet::as_result(never.wait()); };
+    auto staying = [&]() -> tacet::task<> { co_await tacet::shielded(goes_on.wait()); };
     auto spawning = [&](tacet::scope& scope) -> tacet::task<> {
-        scope.spawn(child());
+        scope.spawn(taking());
+        scope.spawn(staying());
         co_return;
     };
     auto body = [&]() -> tacet::task<> {
-        co_await tacet::with_scope(spawning);
+        if (in_scope)
+            co_await tacet::with_scope(spawning);
+        else
+            co_await tacet::when_all(taking(), staying());
+        ended = true;
         co_await tacet::check_cancel();
     };
     tacet::join_handle<void> waiter = executor.spawn(body());
+    for (int i = 0; i <= int{is_twice}; i++) {
+        executor.run_for(0s);
+        waiter.cancel();
+    }
     executor.run_for(0s);
-    waiter.cancel();
+    CHECK(!ended);
+    goes_on.set();
     executor.run_for(0s);
-    CHECK(failure_of([&] { waiter.take(); }).code == std::error_code());
+    CHECK(ended);
+    const std::error_code thrown = failure_of([&] { waiter.take(); }).code;
+    CHECK((is_twice ? thrown == std::errc::operation_canceled : thrown == std::error_code()));
 }

@@ -1,4 +1,4 @@
-// when_any: the first that ends wins, the others have ended too when the await ends, and nothing that succeeded is lost.
+// when_any: with the first that ends the others end too, the first that succeeds wins, and nothing that succeeded is lost.
 #include "hosts.hpp"
 
 #include <sys/ioctl.h>
@@ -27,13 +27,26 @@ tacet::task<> sleeping(std::vector<std::string>& gone, std::string name)
     co_await tacet::sleep_for(for_ever);
 }
 
-// Ends some turns after it was told to.
+// Ends some turns after it was told to, and well.
 tacet::task<> ending_slowly(std::vector<std::string>& gone)
 {
     const mark here(gone, "slow");
     (void)co_await tacet::as_result(tacet::sleep_for(for_ever));
     for (int i = 0; i < 20; i++)
         co_await tacet::yield();
+}
+
+tacet::task<> ending_slowly_in_vain(std::vector<std::string>& gone)
+{
+    co_await ending_slowly(gone);
+    co_await failing_after(0, "slow");
+}
+
+// Takes the cancel that ends it, and then ends with the event.
+tacet::task<> ending_with(tacet::event& event)
+{
+    (void)co_await tacet::as_result(tacet::sleep_for(for_ever));
+    co_await tacet::shielded(event.wait());
 }
 
 template <class Body>
@@ -93,13 +106,13 @@ TEST_CASE("any mixture may take part, and each is awaited to its end", "[cxx][wh
     CHECK(executor.stats().attached == 0);
 }
 
-TEST_CASE("what the first throws is thrown when all have ended", "[cxx][when_any]")
+TEST_CASE("where all fail, what the first throws is thrown when they have ended", "[cxx][when_any]")
 {
     tacet::executor executor;
     std::vector<std::string> gone;
     auto body = [&]() -> tacet::task<> {
         (void)co_await tacet::when_any(sleeping(gone, "task"), failing_after(2, "first"), failing_after(9, "late"),
-                                       ending_slowly(gone));
+                                       ending_slowly_in_vain(gone));
     };
     CHECK(what_of(executor, body) == "first");
     CHECK(gone == std::vector<std::string>{"task", "slow"});
@@ -110,6 +123,28 @@ TEST_CASE("what the first throws is thrown when all have ended", "[cxx][when_any
         CHECK(failed.error() == std::errc::no_such_file_or_directory);
     };
     executor.run(failing());
+}
+
+TEST_CASE("where the first fails and another succeeds, that one wins", "[cxx][when_any]")
+{
+    const pipe_ends pipe;
+    borrowed reader(pipe.reader());
+    REQUIRE(::write(pipe.writer(), "x", 1) == 1);
+    tacet::executor executor;
+    std::vector<std::string> gone;
+    std::string byte(1, '\0');
+    auto body = [&]() -> tacet::task<> {
+        auto reading = tacet::shielded(reader->read(bytes_of(byte)));
+        auto ended = co_await tacet::when_any(failing_after(0, "first"), sleeping(gone, "task"), ending_slowly(gone),
+                                              std::move(reading));
+        CHECK(ended.index == 3);
+        CHECK(ended.get<3>() == 1);
+        CHECK(std::get<2>(ended.values).has_value());
+        CHECK_FALSE(std::get<0>(ended.values).has_value());
+        co_await tacet::check_cancel();
+    };
+    executor.run(body());
+    CHECK(byte == "x");
 }
 
 TEST_CASE("a success that came too late to be ended is not lost, and not leaked", "[cxx][when_any]")
@@ -249,6 +284,36 @@ TEST_CASE("a cancel that the winner has taken is not delivered again", "[cxx][wh
     handle.cancel();
     executor.run_until_idle();
     handle.take();
+}
+
+TEST_CASE("a cancel that comes when the winner has ended is for the next wait", "[cxx][when_any]")
+{
+    const bool is_second = GENERATE(false, true); // of two, of which the winner takes the first
+    tacet::executor executor;
+    tacet::event goes_on;
+    bool has_won = false;
+    auto winning = [&]() -> tacet::task<> {
+        if (is_second)
+            (void)co_await tacet::as_result(tacet::sleep_for(for_ever));
+    };
+    auto body = [&]() -> tacet::task<> {
+        auto ended = co_await tacet::when_any(winning(), ending_with(goes_on));
+        CHECK(ended.index == 0);
+        has_won = true;
+        co_await tacet::check_cancel();
+    };
+    tacet::join_handle<> handle = executor.spawn(body());
+    for (int i = 0; i <= int{is_second}; i++) {
+        let_settle(executor);
+        CHECK_FALSE(handle.has_exited());
+        handle.cancel();
+    }
+    let_settle(executor);
+    CHECK_FALSE(handle.has_exited());
+    goes_on.set();
+    executor.run_until_idle();
+    CHECK(has_won);
+    CHECK(failure_of([&] { handle.take(); }).code == std::errc::operation_canceled);
 }
 
 TEST_CASE("any of a vector; any of nothing, and an empty task, are refused", "[cxx][when_any]")

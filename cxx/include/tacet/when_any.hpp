@@ -4,13 +4,14 @@
 //     if (first.index == 0)
 //         use(first.get<0>());
 //
-// The first that ends, wins: what it threw is thrown, else `index` says which it was and get<index>() what it gave, void as
-// std::monostate. The others are cancelled, and have ended when the await ends, so what they refer to may go then. One that was
-// too far to be ended has its value in `values` as well: nothing that succeeded is lost, and a descriptor that nobody wants is
-// closed with the rest. What the others threw is dropped.
+// The first that ends, be it by an exception, ends it: the others are cancelled, and have ended when the await ends, so what they
+// refer to may go then. The first that has succeeded wins: `index` says which it was and get<index>() what it gave, void as
+// std::monostate. Others that were too far to be ended have their values in `values` as well: nothing that succeeded is lost, and a
+// descriptor that nobody wants is closed with the rest. Only where none has succeeded, what the first threw is thrown; what else
+// was thrown is dropped.
 //
-// A cancel of the awaiting task, and its deadline, are for all of them: what then succeeds nevertheless, wins. Each is a child,
-// with a coroutine's frame: for one operation and a limit with_deadline() costs less.
+// A cancel of the awaiting task, and its deadline, are for all of them. A cancel that the winner has not taken is delivered after
+// it. Each is a child, with a coroutine's frame: for one operation and a limit with_deadline() costs less.
 #ifndef TACET_WHEN_ANY_HPP
 #define TACET_WHEN_ANY_HPP
 
@@ -29,10 +30,10 @@ namespace tacet {
 
 template <class... Ts>
 struct any_of {
-    std::size_t index; // of the first
+    std::size_t index; // of the winner
     std::tuple<std::optional<Ts>...> values;
 
-    // Of the first, or of another that has succeeded; else std::bad_optional_access.
+    // Of the winner, or of another that has succeeded; else std::bad_optional_access.
     template <std::size_t I>
     auto& get()
     {
@@ -56,7 +57,7 @@ template <class Awaitable>
 using contender_value =
     std::conditional_t<std::is_void_v<awaited_type<Awaitable>>, std::monostate, std::decay_t<awaited_type<Awaitable>>>;
 
-// Who takes part, and who was the first. On the executor where it began.
+// Who takes part, and who wins. On the executor where it began.
 class contest {
 public:
     static constexpr std::size_t nobody = SIZE_MAX;
@@ -71,13 +72,13 @@ public:
     // One has ended: the others are to.
     void note_end(std::size_t index, const tacet_task* by, std::exception_ptr error) noexcept
     {
-        if (error == nullptr && first_success_ == nobody) {
-            first_success_ = index;
-            was_not_told_ = (by->attention & TACET_TASK_CANCEL_PENDING) != 0;
+        if (error == nullptr && winner_ == nobody) {
+            winner_ = index;
+            cancels_taken_ = contenders_.cancels_known_to(*by);
         }
-        if (first_ == nobody) {
-            first_ = index;
-            error_ = std::move(error);
+        if (!one_has_ended_) {
+            one_has_ended_ = true;
+            first_error_ = std::move(error);
             contenders_.give_up();
         }
     }
@@ -86,22 +87,21 @@ public:
     std::size_t decide()
     {
         const std::exception_ptr refused = contenders_.take_error();
-        const bool succeeds = first_success_ != nobody &&
-                              (error_ == nullptr || contenders_.was_cancelled() || contenders_.was_late());
-        if (!succeeds)
-            std::rethrow_exception(refused != nullptr ? refused : error_);
-        if (contenders_.was_cancelled() && (first_success_ != first_ || was_not_told_))
+        if (winner_ == nobody)
+            std::rethrow_exception(refused != nullptr ? refused : first_error_);
+        if (contenders_.cancels() > cancels_taken_)
             tacet_task_keep_cancel(self_);
-        return first_success_;
+        return winner_;
     }
 
 private:
     tacet_task* self_;
     beside where_;
     nursery contenders_;
-    std::size_t first_ = nobody, first_success_ = nobody;
-    std::exception_ptr error_{}; // of the first
-    bool was_not_told_ = false;  // the first that succeeded, of a cancel
+    std::size_t winner_ = nobody;
+    unsigned cancels_taken_ = 0; // of the nursery's, by the winner
+    bool one_has_ended_ = false;
+    std::exception_ptr first_error_{}; // of the first that ended
 };
 
 template <class Awaitable>

@@ -9,6 +9,8 @@
 
 #include <tacet/op.hpp>
 
+#include <algorithm>
+
 namespace tacet::detail {
 
 class nursery;
@@ -72,14 +74,17 @@ public:
         (void)body.release();
     }
 
-    // Whether that has ended, or was to end, the wait for them.
-    bool was_cancelled() const noexcept { return cancelled_; }
-    bool was_late() const noexcept { return late_; }
+    // How often the waiter has been cancelled, while it waited; of those, of how many such a child knows.
+    unsigned cancels() const noexcept { return cancels_; }
+    unsigned cancels_known_to(const tacet_task& of_child) const noexcept
+    {
+        return of_child.attention & TACET_TASK_CANCEL_PENDING ? 0 : cancels_;
+    }
 
-    // None of them has noticed it: the cancel is for what the waiter does next.
+    // When all have succeeded: a cancel that none of them has taken is for what the waiter does next.
     void keep_cancel(tacet_task* waiter) const noexcept
     {
-        if (cancelled_ && !was_taken_)
+        if (cancels_ > cancels_taken_)
             tacet_task_keep_cancel(waiter);
     }
 
@@ -130,11 +135,10 @@ private:
     void hand_on_end(const tacet_task* waiter) noexcept
     {
         if (!(waiter->attention & TACET_TASK_TIMING_OUT)) {
-            cancelled_ = true;
+            cancels_++;
             give_up();
             return;
         }
-        late_ = true;
         for (child* each = children_; each != nullptr; each = each->next)
             if (tacet_task_deadline(&each->scheduled.task) > tacet_task_deadline(waiter))
                 tacet_task_cancel(&each->scheduled.task);
@@ -207,7 +211,8 @@ private:
         nursery& parent = *gone.parent;
         parent.unlink(gone);
         parent.abandoned_ |= abandoned;
-        parent.was_taken_ |= parent.cancelled_ && !has_cancel(gone.scheduled.task);
+        if (!abandoned)
+            parent.cancels_taken_ = std::max(parent.cancels_taken_, parent.cancels_known_to(gone.scheduled.task));
         if (!abandoned && gone.outcome->error && !parent.first_error_) {
             parent.first_error_ = gone.outcome->error;
             parent.give_up();
@@ -224,8 +229,7 @@ private:
     tacet_task* waiter_ = nullptr;
     std::exception_ptr first_error_{};
     bool given_up_ = false;
-    bool cancelled_ = false, late_ = false; // the waiter was, while it waited
-    bool was_taken_ = false;                // the cancel, by a child: it was delivered there
+    unsigned cancels_ = 0, cancels_taken_ = 0; // of the waiter, while it waited
     bool abandoned_ = false; // a child has been; the waiter, if it comes to see that, is away from another executor
 };
 

@@ -112,6 +112,31 @@ TEST_CASE("what is sent of a file is what is in it, on each kind of stream and b
     CHECK(open_descriptors() == descriptors);
 }
 
+TEST_CASE("from the file's own position on it is sent, and the position goes with it", "[cxx][send_file]")
+{
+    const scratch folder;
+    const std::string content = random_bytes(1'000'017);
+    const std::string path = folder.make("file", content);
+    for (const std::uint64_t bytes : {std::uint64_t{300'000}, UINT64_MAX}) {
+        tacet::executor executor;
+        stream_ends ends(AF_INET);
+        const std::string expected = content.substr(17, bytes);
+        auto sending = [&]() -> tacet::task<> {
+            const tacet::file file = co_await tacet::open(path, O_RDONLY);
+            REQUIRE(::lseek(file.fd(), 17, SEEK_SET) == 17);
+            const std::uint64_t sent = co_await tacet::send_file(ends.ours, file, tacet::file::own_position, bytes);
+            CHECK(sent == expected.size());
+            CHECK(::lseek(file.fd(), 0, SEEK_CUR) == static_cast<off_t>(17 + expected.size()));
+            co_await ends.ours.shutdown();
+        };
+        auto both = [&]() -> tacet::task<std::string> {
+            auto done = co_await tacet::when_all(all_of(ends.theirs), sending());
+            co_return std::get<0>(done);
+        };
+        CHECK((executor.run(both()) == expected));
+    }
+}
+
 TEST_CASE("a peer that does not read is waited for, and a send that is ended has sent what it says", "[cxx][send_file]")
 {
     const scratch folder;

@@ -183,6 +183,29 @@ TEST_CASE("a deadline or a cancel loses nothing of what has come", "[cxx][socket
         }
 }
 
+TEST_CASE("a read into no memory waits for nobody, and takes nothing", "[cxx][socket_reader]")
+{
+    static_assert(!std::is_move_constructible_v<tacet::socket_reader>);
+    static_assert(!std::is_move_assignable_v<tacet::socket_reader>);
+    tacet::executor executor;
+    auto [ours, theirs] = tacet::socket_pair();
+    std::size_t at_first = 1, with_some_there = 1;
+    auto body = [&, &ours = ours, &theirs = theirs]() -> tacet::task<> {
+        tacet::socket_reader reader(ours);
+        at_first = co_await reader.read({});
+        send_now(theirs, "abc");
+        (void)co_await reader.exactly(1);
+        with_some_there = co_await reader.read({});
+        CHECK(reader.buffered() == "bc");
+    };
+    tacet::join_handle<> handle = executor.spawn(body());
+    let_settle(executor);
+    REQUIRE(handle.has_exited());
+    handle.take();
+    CHECK(at_first == 0);
+    CHECK(with_some_there == 0);
+}
+
 TEST_CASE("an error of the socket comes through", "[cxx][socket_reader]")
 {
     tacet::executor executor;

@@ -8,9 +8,9 @@
 //     } catch (const std::system_error& failed) {
 //         ... sender.sent() bytes are with the connection
 //
-// What is short is read and sent; so is all where the kernel knows no shorter way, where there is no pipe to be had, and to a
-// registered socket. A peer that does
-// not read is waited for by a poll: it keeps nothing else, and none of the kernel's worker threads.
+// What is short is read and sent; so is all where the kernel knows no shorter way, where there is no pipe to be had, to a registered
+// socket, and from file::own_position on. A peer that does not read is waited for by a poll: it keeps nothing else, and none of the
+// kernel's worker threads.
 #ifndef TACET_SEND_FILE_HPP
 #define TACET_SEND_FILE_HPP
 
@@ -42,10 +42,12 @@ public:
     // Sends bytes of the file, from the offset on, to a stream; less only where the file ends before. The number sent. Throws what
     // the peer or the file fails with; nothing raises SIGPIPE. CANCELLATION POINT. The file must not be written to before the peer
     // has acknowledged what was sent: it is not copied. While bytes are handed over the socket has O_NONBLOCK, for moments.
+    // file::own_position goes on with what has been sent; where the send fails, by up to copied_bytes_max more.
     task<std::uint64_t> send(const socket& to, const file& from, std::uint64_t offset, std::uint64_t bytes)
     {
         sent_ = 0;
-        bool is_spliced = bytes > copied_bytes_max && !tacet_descriptor_is_registered(to.fd()) && open_pipe();
+        bool is_spliced = bytes > copied_bytes_max && offset != file::own_position &&
+                          !tacet_descriptor_is_registered(to.fd()) && open_pipe();
         while (sent_ < bytes) {
             const std::uint64_t left = bytes - sent_;
             progress made = progress::refused;
@@ -53,7 +55,7 @@ public:
                 made = co_await splice_some(to, from, offset + sent_, left);
             is_spliced = is_spliced && made != progress::refused;
             if (!is_spliced)
-                made = co_await copy_some(to, from, offset + sent_, left);
+                made = co_await copy_some(to, from, detail::advanced(offset, sent_), left);
             if (made == progress::end)
                 break;
         }

@@ -30,6 +30,8 @@ public:
         : from_(&from), bytes_max_(std::max(bytes_max, std::size_t{1}))
     {
     }
+    socket_reader(const socket_reader&) = delete; // views and calls refer to it
+    socket_reader& operator=(const socket_reader&) = delete;
 
     // All are CANCELLATION POINTs where they wait.
 
@@ -74,9 +76,12 @@ public:
         co_return take(buffered().size());
     }
 
-    // The same into memory of the caller's, as far as that goes, without a way through ours: for bodies. The number of bytes.
+    // The same into memory of the caller's, as far as that goes, without a way through ours: for bodies. The number of bytes; into
+    // no memory none, at once.
     task<std::size_t> read(std::span<std::byte> into)
     {
+        if (into.empty())
+            co_return 0;
         if (buffered().empty())
             co_return co_await from_->receive(into.first(std::min<std::size_t>(into.size(), INT_MAX)));
         const std::string_view taken = take(std::min(into.size(), buffered().size()));

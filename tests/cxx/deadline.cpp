@@ -80,6 +80,23 @@ TEST_CASE("a deadline that has passed ends every wait at once, and none after it
     executor.run(body());
 }
 
+TEST_CASE("a deadline that counts as passed for want of a timer is over with its await", "[cxx][deadline]")
+{
+    tacet::executor executor;
+    auto arriving = [&]() -> tacet::task<> { // where there is no memory
+        tacet_task* const self = co_await tacet::this_task();
+        CHECK(tacet_task_set_deadline(self, TACET_FOREVER) == 0);
+        self->attention |= TACET_TASK_TIMED_OUT;
+        co_await tacet::sleep_for(for_ever);
+    };
+    auto body = [&]() -> tacet::task<> {
+        const auto late = co_await tacet::as_result(tacet::with_deadline(1h, arriving()));
+        CHECK(tacet::is_timeout(late.error()));
+        co_await tacet::sleep_for(1us);
+    };
+    executor.run(body());
+}
+
 TEST_CASE("a task under a deadline gives its value; as_result says what became of it", "[cxx][deadline]")
 {
     tacet::executor executor;
@@ -244,6 +261,32 @@ TEST_CASE("a stop that is requested cancels what is awaited, before and while it
         co_await tacet::sleep_for(1us);
     };
     executor.run(body());
+}
+
+TEST_CASE("a stop inside of a shield ends nothing there; of another child it does", "[cxx][stop]")
+{
+    tacet::executor executor;
+    tacet::event goes_on, stopped;
+    std::stop_source source;
+    bool goodbye_said = false;
+    auto body = [&]() -> tacet::task<> {
+        auto first = co_await tacet::shielded(tacet::when_any(tacet::sleep_for(for_ever), stopped.wait()));
+        CHECK(first.index == 1);
+        co_await tacet::shielded(tacet::with_stop(source.get_token(), goes_on.wait()));
+        goodbye_said = true;
+        co_await tacet::check_cancel();
+    };
+    tacet::join_handle<> handle = executor.spawn(body());
+    let_settle(executor);
+    stopped.set();
+    let_settle(executor);
+    source.request_stop();
+    let_settle(executor);
+    CHECK_FALSE(goodbye_said);
+    goes_on.set();
+    let_settle(executor);
+    CHECK(goodbye_said);
+    CHECK(failure_of([&] { handle.take(); }).code == std::errc::operation_canceled);
 }
 
 TEST_CASE("an executor that goes takes back what it would be stopped by", "[cxx][stop]")

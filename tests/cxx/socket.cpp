@@ -147,6 +147,11 @@ TEST_CASE("where the ring cannot make sockets they are made all the same", "[cxx
             CHECK(client.peer() == listener.name());
             auto unknown = co_await tacet::as_result(tacet::open_socket(1000, SOCK_STREAM));
             CHECK(unknown.error() == std::errc::address_family_not_supported);
+            auto each = co_await tacet::as_result(tacet::when_all(tacet::open_socket(AF_UNIX, SOCK_STREAM),
+                                                                  tacet::open_socket(1000, SOCK_STREAM), tacet::nop()));
+            CHECK((std::get<0>(each) && std::get<0>(each)->fd() >= 0));
+            CHECK(std::get<1>(each).error() == std::errc::address_family_not_supported);
+            CHECK(std::get<2>(each).has_value());
         };
         executor.run(working());
     }
@@ -731,8 +736,12 @@ TEST_CASE("no_delay and keep_alive are kept", "[cxx][socket]")
     CHECK(ends.a.option(IPPROTO_TCP, TCP_KEEPIDLE) == 7);
     CHECK(ends.a.option(IPPROTO_TCP, TCP_KEEPINTVL) == 3);
     CHECK(ends.a.option(IPPROTO_TCP, TCP_KEEPCNT) == 2);
-    options.idle = 0s;
-    CHECK(failure_of([&] { ends.a.keep_alive(options); }).code == std::errc::invalid_argument);
+    for (const std::chrono::seconds beyond :
+         {0s, -(std::chrono::seconds(1ll << 32) - 60s), std::chrono::seconds((1ll << 32) + 60)}) {
+        options.idle = beyond;
+        CHECK(failure_of([&] { ends.a.keep_alive(options); }).code == std::errc::invalid_argument);
+        CHECK(ends.a.option(IPPROTO_TCP, TCP_KEEPIDLE) == 7);
+    }
     both_ends not_tcp;
     CHECK(failure_of([&] { not_tcp.a.no_delay(); }).code != std::error_code());
 }

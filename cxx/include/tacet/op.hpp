@@ -15,7 +15,8 @@
 // when nobody takes it any more; one for which some negative result is a value has mapped(result), which makes it positive.
 //
 // The memory that a request names must live until the await ends, which it does of itself in a co_await expression.
-// park_without_ring(task), where the request has one, is what is done where the ring lacks the operation.
+// park_without_ring(task), where the request has one, is what is done where the ring lacks the operation; call_without_ring() the
+// same in a group, at once.
 //
 // An operation may be moved until it is awaited. It is a CANCELLATION POINT: a task that was cancelled finds
 // operation_canceled.

@@ -83,9 +83,11 @@ public:
     // Of TCP: a peer that has gone without a word is noticed, as timed_out. invalid_argument: beyond what the kernel knows.
     void keep_alive(const keep_alive_options& options = {})
     {
-        const std::chrono::seconds most(INT_MAX); // which the kernel refuses
-        set_option(IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(std::min(options.idle, most).count()));
-        set_option(IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(std::min(options.interval, most).count()));
+        const auto seconds_of = [](std::chrono::seconds time) {
+            return static_cast<int>(std::clamp<std::int64_t>(time.count(), 0, INT_MAX));
+        };
+        set_option(IPPROTO_TCP, TCP_KEEPIDLE, seconds_of(options.idle));
+        set_option(IPPROTO_TCP, TCP_KEEPINTVL, seconds_of(options.interval));
         set_option(IPPROTO_TCP, TCP_KEEPCNT, options.probes);
         set_option(SOL_SOCKET, SO_KEEPALIVE, 1);
     }

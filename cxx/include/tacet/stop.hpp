@@ -54,7 +54,9 @@ private:
 };
 
 // A stop that is requested while it is awaited, from any thread, or was before, is a cancel of the awaiting task: what is awaited
-// throws operation_canceled, if it has not succeeded first. Then the cancel is delivered at the task's next CANCELLATION POINT.
+// throws operation_canceled, if it has not succeeded first. Then the cancel is delivered at the task's next CANCELLATION POINT; so it
+// is inside of shielded(), after the shield, and ends nothing there. A stop that ends what is shielded is another child's:
+// shielded(when_any(awaitable, event.wait())).
 template <class Awaitable>
 stop_awaiter<Awaitable> with_stop(std::stop_token token, Awaitable awaitable)
 {

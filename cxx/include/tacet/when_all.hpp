@@ -71,7 +71,7 @@ public:
     // What cannot be started has ended.
     void start(tacet_op_group& group, tacet_op*& slot) noexcept
     {
-        io_uring_sqe* sqe;
+        io_uring_sqe* sqe = nullptr;
         tacet_executor* executor = tacet_task_executor(group.task);
         slot = &op_;
         if constexpr (requires { request_.bind(executor); })
@@ -79,7 +79,9 @@ public:
         tacet_result r = tacet_op_begin(executor, Request::opcode, &sqe);
         if (r == 0)
             r = request_.prepare(sqe);
-        if (r < 0) {
+        else if constexpr (requires { request_.call_without_ring(); })
+            r = r == -EOPNOTSUPP ? request_.call_without_ring() : r;
+        if (sqe == nullptr || r < 0) {
             set_idle(r);
             return;
         }

@@ -43,6 +43,11 @@ struct open_socket_request {
     {
         tacet_socket_make_and_park(task, domain, type, protocol);
     }
+    tacet_result call_without_ring() const noexcept
+    {
+        const int fd = ::socket(domain, type | SOCK_CLOEXEC, protocol);
+        return fd < 0 ? -errno : fd;
+    }
     socket value(tacet_result r) const noexcept;
     void discard(tacet_result r) const noexcept { ::close(static_cast<int>(r)); }
     std::string describe() const { return "socket"; }

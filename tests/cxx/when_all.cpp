@@ -141,6 +141,8 @@ TEST_CASE("without a ring operations at once are refused, each of them", "[cxx][
     tacet::executor executor(options);
     auto working = []() -> tacet::task<> { (void)co_await tacet::when_all(tacet::nop(), tacet::nop()); };
     CHECK(failure_of([&] { executor.run(working()); }).code == std::errc::not_supported);
+    auto opening = []() -> tacet::task<> { (void)co_await tacet::when_all(tacet::open_socket(AF_UNIX, SOCK_STREAM)); };
+    CHECK(failure_of([&] { executor.run(opening()); }).code == std::errc::not_supported);
 }
 
 TEST_CASE("a cancel ends all operations before the await ends", "[cxx][when_all]")

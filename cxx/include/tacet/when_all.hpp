@@ -80,7 +80,8 @@ public:
         if (r == 0)
             r = request_.prepare(sqe);
         else if constexpr (requires { request_.call_without_ring(); })
-            r = r == -EOPNOTSUPP ? request_.call_without_ring() : r;
+            if (r == -EOPNOTSUPP && tacet_submission_has_room(executor)) // there is a ring
+                r = request_.call_without_ring();
         if (sqe == nullptr || r < 0) {
             set_idle(r);
             return;

@@ -235,6 +235,29 @@ TEST_CASE("a cancel that all children succeed in spite of is for what their wait
     CHECK(failure_of([&] { waiter.take(); }).code == std::errc::operation_canceled);
 }
 
+TEST_CASE("a cancel that a child has taken is over when the child has ended well", "[cxx][cancel]")
+{
+    tacet::executor executor;
+    tacet::event never;
+    auto child = [&]() -> tacet::task<> {
+        const auto waited = co_await tacet::as_result(never.wait());
+        CHECK(waited.error() == std::errc::operation_canceled);
+    };
+    auto spawning = [&](tacet::scope& scope) -> tacet::task<> {
+        scope.spawn(child());
+        co_return;
+    };
+    auto body = [&]() -> tacet::task<> {
+        co_await tacet::with_scope(spawning);
+        co_await tacet::check_cancel();
+    };
+    tacet::join_handle<void> waiter = executor.spawn(body());
+    executor.run_for(0s);
+    waiter.cancel();
+    executor.run_for(0s);
+    CHECK(failure_of([&] { waiter.take(); }).code == std::error_code());
+}
+
 TEST_CASE("a cancel that a child has taken is not delivered again, and one that comes after that is", "[cxx][cancel]")
 {
     const bool in_scope = GENERATE(true, false), is_twice = GENERATE(true, false);

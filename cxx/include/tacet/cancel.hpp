@@ -9,8 +9,8 @@
 //
 // Inside of shielded() no cancel ends a wait, be it one that has not been delivered yet, and no deadline of the task's does; both
 // are in force again after it. It is no CANCELLATION POINT. A limit of its own goes inside, shielded(with_deadline(1s, goodbye)):
-// what waits there for ever is ended by nobody. with_stop() is no such limit: a cancel like any other. Children that are started
-// inside have no deadline, but are not shielded.
+// what waits there for ever is ended by nobody, with_stop() included, which is a cancel. (A when_any() inside with an event that
+// is set is.) Children that are started inside have no deadline, but are not shielded.
 #ifndef TACET_CANCEL_HPP
 #define TACET_CANCEL_HPP
 

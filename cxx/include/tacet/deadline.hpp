@@ -77,12 +77,9 @@ private:
         const deadline_awaiter& set_;
     };
 
-    // The slot of the timer is there still: to put it off does not fail. A mark without a timer is of one for which there was no
-    // memory.
+    // The slot of the timer is there still: to put it off does not fail.
     void restore() const noexcept
     {
-        if (tacet_task_deadline(task_) == before_ && !(task_->attention & TACET_TASK_TIMED_OUT))
-            return;
         const tacet_result r = tacet_task_set_deadline(task_, before_);
         TACET_ASSERT(r == 0);
         (void)r;

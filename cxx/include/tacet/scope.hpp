@@ -52,9 +52,9 @@ private:
 
 // What the body returned, when all children have ended. An exception of the body, or the first of a child, cancels the
 // children and is thrown after they have ended. A cancel of the awaiting task reaches the body where it waits, then
-// the children; where none of them takes it and all succeed, it is delivered after the scope. If the body has moved, it is brought back before the children are waited for: the executor where the scope
-// was opened must still be there. Where the task was away from home already when it opened the scope, it cannot move before
-// that has ended (device_or_resource_busy).
+// the children; where none of them takes it and all succeed, it is delivered after the scope. If the body has moved, it is
+// brought back before the children are waited for: the executor where the scope was opened must still be there. Where the task
+// was away from home already when it opened the scope, it cannot move before that has ended (device_or_resource_busy).
 template <class Body>
 auto with_scope(Body body) -> std::invoke_result_t<Body&, scope&>
 {

@@ -6,8 +6,7 @@
 // Results come in the order of the arguments; void becomes std::monostate. All have ended when the await ends; the first
 // error among them, in that order for operations and in time for tasks, is thrown then. A cancel of the awaiting task
 // cancels all of them, and is delivered after the await where all have succeeded and none has taken it; the first error of a
-// task cancels the other tasks. as_result(when_all(operations)) gives a
-// result<T> for each of them.
+// task cancels the other tasks. as_result(when_all(operations)) gives a result<T> for each of them.
 #ifndef TACET_WHEN_ALL_HPP
 #define TACET_WHEN_ALL_HPP
 

@@ -198,12 +198,6 @@ private:
             gone.next->previous = gone.previous;
     }
 
-    // One that has not been delivered.
-    static bool has_cancel(const tacet_task& task) noexcept
-    {
-        return task.attention & (TACET_TASK_CANCEL_PENDING | TACET_TASK_CANCEL_KEPT);
-    }
-
     // A child's frame goes when its siblings may already be cancelled, but before the waiter goes on.
     static void ended(root& self, bool abandoned) noexcept
     {

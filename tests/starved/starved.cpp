@@ -167,10 +167,10 @@ void limit(int what, rlim_t to)
 
 void become_ordinary()
 {
-    constexpr uid_t nobody = 65534;
+    constexpr uid_t user = 65530; // nobody else's: what a user's processes lock counts together
     if (::getuid() != 0)
         return;
-    if (::setgroups(0, nullptr) != 0 || ::setgid(nobody) != 0 || ::setuid(nobody) != 0)
+    if (::setgroups(0, nullptr) != 0 || ::setgid(user) != 0 || ::setuid(user) != 0)
         throw std::system_error(errno, std::generic_category(), "to become an ordinary user");
 }
 

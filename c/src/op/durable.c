@@ -128,7 +128,7 @@ static uint8_t end_synced(const struct steps_call *call, tacet_result synced)
     if (steps->progress == STEPS_AGAIN)
         return steps_cancelled(call) ? steps_end(call, -ECANCELED) : CHAIN;
     if (!steps->chained || interrupted)
-        return SYNC_ALONE;
+        return steps_cancelled(call) ? steps_end(call, -ECANCELED) : SYNC_ALONE;
     return steps_end(call, synced < 0 ? synced : (tacet_result)call->bytes);
 }
 

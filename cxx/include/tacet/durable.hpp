@@ -60,9 +60,10 @@ private:
     bool chained_ = false;
 };
 
+// Not for want of a write, nor for a moment only.
 inline bool has_failed(std::error_code error) noexcept
 {
-    return error && error != std::errc::operation_canceled;
+    return error && error != std::errc::operation_canceled && error != std::errc::interrupted;
 }
 
 [[noreturn, gnu::noinline, gnu::cold]] inline void throw_not_durable(std::error_code error, const char* what, int fd)
@@ -99,9 +100,11 @@ inline task<void> write_durable(file& into, bytes_view from, std::uint64_t offse
             detail::throw_if_step_was_cancelled(self, "write", into.fd());
             continue;
         }
-        if (!outcome.chained)
+        const bool is_again = !outcome.synced && outcome.synced.error() == std::errc::interrupted;
+        if (!outcome.chained || is_again) {
+            detail::throw_if_step_was_cancelled(self, "fdatasync", into.fd());
             co_await into.datasync();
-        else if (!outcome.synced)
+        } else if (!outcome.synced)
             detail::throw_not_durable(outcome.synced.error(), "fdatasync", into.fd());
         durable = true;
     }

@@ -1,6 +1,8 @@
 // Lookups that take for ever, and hosts with addresses that lead nowhere. This program has a resolver of its own.
 #include "support.hpp"
 
+#include <catch2/generators/catch_generators.hpp>
+
 #include <atomic>
 #include <map>
 #include <semaphore>
@@ -91,6 +93,7 @@ extern "C" void freeaddrinfo(addrinfo* list)
 TEST_CASE("a lookup that is cancelled, timed out, or whose executor goes, is left behind", "[cxx][connect]")
 {
     const int before = stuck;
+    REQUIRE(ended == before);
     auto looking = []() -> tacet::task<> { (void)co_await tacet::lookup("stuck", "80"); };
     {
         tacet::executor executor;
@@ -108,13 +111,63 @@ TEST_CASE("a lookup that is cancelled, timed out, or whose executor goes, is lef
         wait_until([&] { return stuck >= before + 2; }); // one may have been timed out before it began
     }
     const int begun = stuck;
-    CHECK(ended == 0);
+    CHECK(ended == before);
     let_go.release(10);
     wait_until([&] { return ended >= begun && lists == 0; });
     tacet::executor executor;
     const std::vector<tacet::address> found = executor.run(tacet::lookup("stuck", "80"));
     CHECK(found == std::vector{tacet::address::parse("127.0.0.1:1")});
     wait_until([&] { return lists == 0; });
+}
+
+TEST_CASE("lookups that are stuck leave half of the helpers to others; further lookups wait for them", "[cxx][connect]")
+{
+    const bool one_ends = GENERATE(true, false); // or there may be more helpers
+    while (let_go.try_acquire()) {
+    }
+    REQUIRE(tacet_blocking_set_threads_max(4) == 0);
+    const tacet::address known = tacet::address::parse("127.0.0.1:1");
+    hosts["known"] = {known};
+    const int before = stuck, half = 2;
+    tacet::executor executor;
+    auto looking = [](const char* host) -> tacet::task<std::vector<tacet::address>> {
+        std::vector<tacet::address> found = co_await tacet::lookup(host, "80");
+        co_return found;
+    };
+    std::vector<tacet::join_handle<std::vector<tacet::address>>> left;
+    for (int i = 0; i < 4; i++)
+        left.push_back(executor.spawn(looking("stuck")));
+    let_settle(executor);
+    wait_until([&] { return stuck >= before + half; });
+    for (auto& each : left)
+        each.cancel();
+    executor.run_until_idle();
+    for (auto& each : left)
+        CHECK(failure_of([&] { (void)each.take(); }).code == std::errc::operation_canceled);
+    auto answer = [] { return 42; };
+    auto calling = [&]() -> tacet::task<int> {
+        auto limited = tacet::with_deadline(60s, tacet::run_blocking(answer)); // not for ever, where it fails
+        const int answered = co_await std::move(limited);
+        co_return answered;
+    };
+    CHECK(executor.run(calling()) == 42);
+
+    auto waiting = executor.spawn(looking("known")), taken_back = executor.spawn(looking("known"));
+    let_settle(executor);
+    taken_back.cancel();
+    let_settle(executor);
+    CHECK(failure_of([&] { (void)taken_back.take(); }).code == std::errc::operation_canceled);
+    CHECK_FALSE(waiting.has_exited());
+    if (one_ends)
+        let_go.release();
+    else
+        REQUIRE(tacet_blocking_set_threads_max(6) == 0);
+    executor.run_until_idle();
+    CHECK(waiting.take() == std::vector{known});
+    CHECK(stuck == before + half);
+    let_go.release(one_ends ? 1 : 2);
+    wait_until([&] { return ended == stuck && lists == 0; });
+    REQUIRE(tacet_blocking_set_threads_max(TACET_BLOCKING_THREADS_DEFAULT) == 0);
 }
 
 TEST_CASE("an address that leads nowhere does not hold up the others of its host", "[cxx][connect]")

@@ -3,7 +3,8 @@
  *
  * The helper threads are the process's: made as they are needed, up to a limit, and ended after ten seconds without
  * work. They are named "tacet-blocking", block all signals but those that a fault raises, and have stacks of 1 MiB.
- * What exceeds the limit waits, in the order of its coming. A forked child begins with none.
+ * What exceeds the limit waits, in the order of its coming. Lookups of names (socket.h), which may be left there for nobody,
+ * have at most half of them. A forked child begins with none.
  */
 #ifndef TACET_BLOCKING_H
 #define TACET_BLOCKING_H
@@ -37,7 +38,8 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_run_blocking(struct tacet_task *
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_run_blocking_park(struct tacet_task *task,
                                                                   tacet_blocking_function *function, void *arg);
 
-/* How many helper threads there may be, of the process, from now on. THREAD-SAFE. -EINVAL: 0. */
+/* How many helper threads there may be, of the process, from now on; half of them, rounded up, for lookups. THREAD-SAFE.
+ * -EINVAL: 0. */
 TACET_EXPORT tacet_result tacet_blocking_set_threads_max(unsigned threads_max);
 
 #ifdef __cplusplus

@@ -198,8 +198,9 @@ struct tacet_lookup {
 /*
  * SUSPENDS, CANCELLATION POINT. 0; -ENOENT: there is no such host or service; -EAGAIN: not now; -EIO: the name server failed;
  * -EAFNOSUPPORT, -EINVAL, -ENOMEM, or what EAI_SYSTEM stands for. And those of tacet_run_blocking(). A cancel, a deadline or the end
- * of the executor ends the wait at once: the lookup goes on, on its helper thread, for nobody. One that has succeeded when its task
- * is not there to take it stays in `found`.
+ * of the executor ends the wait at once: the lookup goes on, on its helper thread, for nobody. At most half of the process's helper
+ * threads (tacet_blocking_set_threads_max()) are with lookups, those that were left included: further ones wait, in the order of their
+ * coming. One that has succeeded when its task is not there to take it stays in `found`.
  */
 TACET_EXPORT TACET_NODISCARD tacet_result tacet_look_up(struct tacet_task *task, struct tacet_lookup *lookup);
 /* For layers above C: the running task, which has no cancel pending, begins to wait for it. 0; -ENOMEM; -EAGAIN. */

@@ -4,6 +4,8 @@
  * Invariants, under the mutex: a job is in the queue, and then names its task, or in the free list, or, if its task may leave
  * it, with a helper that calls its function, and names its task until that leaves; each queued job has an idle helper that
  * was signalled for it, or waits for a busy one. Who makes a job name its task no more ends the task's wait.
+ * Of the jobs that may be left at most half of threads_max are in the queue or with helpers; the others are held back, in
+ * their order. So what was left, and may take long, never has all the helpers.
  *
  * The memory of jobs is not given back: a task that is cancelled when its wake is on its way looks at what was its job.
  */
@@ -27,23 +29,26 @@
 
 struct job {
     struct tacet_wait_hook hook; /* first: see take_back(); never changes */
-    struct tacet_list_node node; /* in the queue; by `next` in the free list */
+    struct tacet_list_node node; /* in the queue, or held; by `next` in the free list */
     struct tacet_task *task;     /* NULL: it is free, or was left */
     struct blocking_call call;
     bool has_begun; /* and may be left */
+    bool is_held;
 };
 
 static struct {
     pthread_once_t once;
     pthread_mutex_t mutex;
     pthread_cond_t work; /* on CLOCK_MONOTONIC */
-    struct tacet_list_node queue;
+    struct tacet_list_node queue, held;
     struct tacet_list_node *free;
     unsigned queued, idle, threads, threads_max;
+    unsigned leavable; /* jobs that may be left, in the queue and with helpers */
 } helpers = {
     .once = PTHREAD_ONCE_INIT,
     .mutex = PTHREAD_MUTEX_INITIALIZER,
     .queue = {&helpers.queue, &helpers.queue},
+    .held = {&helpers.held, &helpers.held},
     .threads_max = TACET_BLOCKING_THREADS_DEFAULT,
 };
 
@@ -59,10 +64,72 @@ static void give_back(struct job *job)
     helpers.free = &job->node;
 }
 
+static bool may_be_left(const struct blocking_call *call)
+{
+    return call->finish != NULL;
+}
+
+static unsigned leavable_max(void)
+{
+    return helpers.threads_max / 2 + helpers.threads_max % 2;
+}
+
+static void *help(void *unused);
+
+static bool start_helper(void)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    if (pthread_attr_init(&attributes) != 0)
+        return false;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    int error = thread_start(&thread, &attributes, help, NULL);
+    pthread_attr_destroy(&attributes);
+    return error == 0;
+}
+
+/* Sees to it that there is one for one job more. */
+static tacet_result provide_helper(void)
+{
+    if (helpers.idle <= helpers.queued && helpers.threads < helpers.threads_max)
+        helpers.threads += start_helper();
+    return helpers.threads > 0 ? 0 : -EAGAIN;
+}
+
+static void push_back(struct job *job)
+{
+    job->is_held = false;
+    helpers.leavable += may_be_left(&job->call);
+    list_push_back(&helpers.queue, &job->node);
+    helpers.queued++;
+}
+
+static void let_in_held(void)
+{
+    while (helpers.leavable < leavable_max() && !list_empty(&helpers.held)) {
+        struct job *oldest = job_of(helpers.held.next);
+        list_remove(&oldest->node);
+        provide_helper(); /* where it cannot, those that held it back have one */
+        push_back(oldest);
+        pthread_cond_signal(&helpers.work);
+    }
+}
+
+static void note_end_of_leavable(void)
+{
+    helpers.leavable--;
+    let_in_held();
+}
+
 static void unqueue(struct job *job)
 {
     list_remove(&job->node);
-    helpers.queued--;
+    if (!job->is_held) {
+        helpers.queued--;
+        if (may_be_left(&job->call))
+            note_end_of_leavable();
+    }
     give_back(job);
 }
 
@@ -78,7 +145,7 @@ static void take_back(struct tacet_task *task)
     else if (leaves)
         job->task = NULL;
     pthread_mutex_unlock(&helpers.mutex);
-    if (queued && call.finish != NULL)
+    if (queued && may_be_left(&call))
         call.finish(call.arg, false);
     if (leaves)
         tacet_task_unpark_external(task, -ECANCELED);
@@ -123,7 +190,7 @@ static struct job *take_oldest(void)
     struct job *oldest = job_of(helpers.queue.next);
     list_remove(&oldest->node);
     helpers.queued--;
-    oldest->has_begun = oldest->call.finish != NULL;
+    oldest->has_begun = may_be_left(&oldest->call);
     return oldest;
 }
 
@@ -134,6 +201,7 @@ static struct tacet_task *finish(struct job *job)
     const struct blocking_call call = job->call;
     struct tacet_task *task = job->task;
     give_back(job);
+    note_end_of_leavable();
     pthread_mutex_unlock(&helpers.mutex);
     call.finish(call.arg, task != NULL);
     return task;
@@ -160,27 +228,6 @@ static void *help(void *unused)
     return NULL;
 }
 
-static bool start_helper(void)
-{
-    pthread_attr_t attributes;
-    pthread_t thread;
-    if (pthread_attr_init(&attributes) != 0)
-        return false;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    int error = thread_start(&thread, &attributes, help, NULL);
-    pthread_attr_destroy(&attributes);
-    return error == 0;
-}
-
-/* Sees to it that there is one for one job more. */
-static tacet_result provide_helper(void)
-{
-    if (helpers.idle <= helpers.queued && helpers.threads < helpers.threads_max)
-        helpers.threads += start_helper();
-    return helpers.threads > 0 ? 0 : -EAGAIN;
-}
-
 /* ---- Forks ---- */
 
 static void lock_helpers(void)
@@ -202,12 +249,21 @@ static void init_work(void)
     pthread_condattr_destroy(&attributes);
 }
 
+static void give_back_all(struct tacet_list_node *jobs)
+{
+    while (!list_empty(jobs)) {
+        struct job *job = job_of(jobs->next);
+        list_remove(&job->node);
+        give_back(job);
+    }
+}
+
 /* The parent's helpers are not here, and its tasks are nobody's. */
 static void begin_anew(void)
 {
-    while (!list_empty(&helpers.queue))
-        unqueue(job_of(helpers.queue.next));
-    helpers.idle = helpers.threads = 0;
+    give_back_all(&helpers.held);
+    give_back_all(&helpers.queue);
+    helpers.queued = helpers.idle = helpers.threads = helpers.leavable = 0;
     init_work();
     unlock_helpers();
 }
@@ -224,7 +280,8 @@ static void init_helpers(void)
 static tacet_result queue_job(struct tacet_task *task, const struct blocking_call *call)
 {
     struct job *job;
-    tacet_result r = provide_helper();
+    bool held = may_be_left(call) && helpers.leavable >= leavable_max();
+    tacet_result r = held ? 0 : provide_helper();
     if (r < 0)
         return r;
     job = free_job();
@@ -233,9 +290,12 @@ static tacet_result queue_job(struct tacet_task *task, const struct blocking_cal
     job->task = task;
     job->call = *call;
     job->has_begun = false;
+    job->is_held = held;
     tacet_task_park_external(task, &job->hook);
-    list_push_back(&helpers.queue, &job->node);
-    helpers.queued++;
+    if (held)
+        list_push_back(&helpers.held, &job->node);
+    else
+        push_back(job);
     return 0;
 }
 
@@ -275,6 +335,7 @@ tacet_result tacet_blocking_set_threads_max(unsigned threads_max)
     pthread_once(&helpers.once, init_helpers);
     pthread_mutex_lock(&helpers.mutex);
     helpers.threads_max = threads_max;
+    let_in_held();
     pthread_mutex_unlock(&helpers.mutex);
     pthread_cond_broadcast(&helpers.work);
     return 0;

@@ -2,7 +2,8 @@
  * Blocking functions that a task may leave behind. See blocking.c, and tacet/blocking.h for those that it may not.
  *
  * A cancel, a deadline and the executor's end end the task's wait at once; the function runs on, on its helper thread, for
- * nobody.
+ * nobody. At most half of the helper threads, rounded up, are with such functions; what exceeds that is held back, apart
+ * from the queue of the others.
  */
 #ifndef BLOCKING_BLOCKING_H
 #define BLOCKING_BLOCKING_H

@@ -62,7 +62,7 @@ private:
 
 // The addresses of a host and a service (or port), by getaddrinfo(3) on a helper thread, in the order of preference. Without a
 // host: this machine. No such name: no_such_file_or_directory. A lookup that a cancel or a deadline has ended goes on there for
-// nobody.
+// nobody; at most half of the process's helpers are with lookups, others wait for these.
 inline task<std::vector<address>> lookup(std::string host, std::string service)
 {
     detail::lookup_awaiter looks(host, service);

@@ -25,7 +25,10 @@ TACET_EXPORT TACET_NODISCARD tacet_result tacet_buffer_ring_create(struct tacet_
                                                                    struct tacet_executor *executor, unsigned count,
                                                                    size_t bytes);
 
-/* EXPENSIVE. No operation may use it any more, but multishots that have been stopped or abandoned. NULL is fine. It may outlive its executor. */
+/*
+ * EXPENSIVE. No operation may use it any more, but multishots that have been stopped or abandoned. NULL is fine. On the thread of the
+ * ring's executor, which is asserted; it may outlive that, and is then destroyed on any one thread. Also in a forked child.
+ */
 TACET_EXPORT void tacet_buffer_ring_destroy(struct tacet_buffer_ring *buffers);
 
 TACET_EXPORT unsigned tacet_buffer_ring_count(const struct tacet_buffer_ring *buffers);
@@ -34,7 +37,8 @@ TACET_EXPORT size_t tacet_buffer_ring_bytes(const struct tacet_buffer_ring *buff
 /* The memory of a buffer. */
 TACET_EXPORT void *tacet_buffer_ring_at(const struct tacet_buffer_ring *buffers, unsigned buffer);
 
-/* The kernel may have it again. On the thread of the ring's executor, which is asserted; when that has gone, on any one thread. */
+/* The kernel may have it again. On the thread of the ring's executor, which is asserted; when that has gone, on any one thread. In a forked
+ * child it does nothing to the parent's. */
 TACET_EXPORT void tacet_buffer_ring_give(struct tacet_buffer_ring *buffers, unsigned buffer);
 
 /* pread(2) into a buffer that the kernel chooses. Result: bytes; the buffer's number by one of the two functions below. */

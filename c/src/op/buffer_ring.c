@@ -107,6 +107,12 @@ free_it:
     return r;
 }
 
+/* Whether there is an executor that has it in its list: not in a forked child. */
+static bool is_enlisted(const struct tacet_buffer_ring *buffers)
+{
+    return buffers->executor != NULL && executor_is_there(buffers->executor);
+}
+
 void buffer_ring_hold(struct tacet_buffer_ring *buffers)
 {
     buffers->holders++;
@@ -114,9 +120,12 @@ void buffer_ring_hold(struct tacet_buffer_ring *buffers)
 
 void tacet_buffer_ring_destroy(struct tacet_buffer_ring *buffers)
 {
-    if (buffers == NULL || --buffers->holders > 0)
+    if (buffers == NULL)
         return;
-    if (buffers->executor != NULL && executor_is_mine(buffers->executor)) {
+    TACET_ASSERT(!is_enlisted(buffers) || executor_is_mine(buffers->executor));
+    if (--buffers->holders > 0)
+        return;
+    if (is_enlisted(buffers)) {
         struct tacet_buffer_ring **link = &buffers->executor->buffer_rings;
         while (*link != buffers)
             link = &(*link)->next;

@@ -52,7 +52,8 @@ private:
     std::size_t bytes_ = 0;
 };
 
-// So many buffers of that many bytes, for one executor. It must outlive all that uses it; it may outlive the executor.
+// So many buffers of that many bytes, for one executor. It must outlive all that uses it; it may outlive the executor. While that
+// lives it is destroyed on the executor's thread, which is asserted.
 class buffer_ring {
 public:
     buffer_ring(tacet_executor* for_tasks_of, unsigned count, std::size_t bytes)

@@ -489,13 +489,26 @@ TEST_CASE("a receive into buffers of another executor is refused, alone and in a
 }
 
 #if TACET_CHECKS >= 1
-TEST_CASE("what was received does not go back to its ring on another thread", "[cxx][socket]")
+template <class Breaking>
+void check_aborts(Breaking breaking)
 {
     std::fflush(nullptr);
     const pid_t child = ::fork();
     REQUIRE(child >= 0);
     if (child == 0) {
         std::signal(SIGABRT, SIG_DFL);
+        breaking();
+        ::_exit(0);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(WIFSIGNALED(status));
+    CHECK(WTERMSIG(status) == SIGABRT);
+}
+
+TEST_CASE("what was received does not go back to its ring on another thread", "[cxx][socket]")
+{
+    auto breaking = [] {
         tacet::executor executor;
         tacet::buffer_ring buffers(executor, 1, 4);
         both_ends ends;
@@ -506,14 +519,46 @@ TEST_CASE("what was received does not go back to its ring on another thread", "[
         };
         tacet::received got = executor.run(receiving());
         std::thread([&] { got = tacet::received(); }).join();
+    };
+    check_aborts(breaking);
+}
+
+TEST_CASE("a ring of buffers does not go on another thread than its executor's", "[cxx][socket]")
+{
+    auto breaking = [] {
+        tacet::executor executor;
+        auto buffers = std::make_unique<tacet::buffer_ring>(executor, 1, 4);
+        std::thread([&] { buffers.reset(); }).join();
+    };
+    check_aborts(breaking);
+}
+#endif
+
+TEST_CASE("in a forked child a ring of buffers, and what was received into it, can go", "[cxx][socket]")
+{
+    tacet::executor executor;
+    auto buffers = std::make_unique<tacet::buffer_ring>(executor, 2, 4);
+    both_ends ends;
+    auto receiving = [&]() -> tacet::task<tacet::received> {
+        tacet::received got = co_await ends.b.receive(*buffers);
+        co_return got;
+    };
+    REQUIRE(::send(ends.a.fd(), "abcd", 4, 0) == 4);
+    tacet::received got = executor.run(receiving());
+    std::fflush(nullptr);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        std::signal(SIGABRT, SIG_DFL);
+        got = tacet::received();
+        buffers.reset();
         ::_exit(0);
     }
     int status = 0;
     REQUIRE(::waitpid(child, &status, 0) == child);
-    CHECK(WIFSIGNALED(status));
-    CHECK(WTERMSIG(status) == SIGABRT);
+    CHECK(status == 0);
+    CHECK(got.bytes().size() == 4);
 }
-#endif
 
 TEST_CASE("without a buffer left a receive says so, and one that comes back is used again", "[cxx][socket]")
 {

@@ -195,6 +195,7 @@ static inline void tacet_request_takes_buffer(struct tacet_executor *executor, s
 static inline void tacet_request_commit(struct tacet_executor *executor, struct tacet_request *request,
                                         enum tacet_tag tag, unsigned opcode, struct io_uring_sqe *sqe)
 {
+    const int fd = sqe->fd; /* read before all else is written, where the compiler often knows it */
     sqe->user_data = (uint64_t)(uintptr_t)request | tag;
     executor->sq.tail++;
     request->state = TACET_OP_IN_FLIGHT;
@@ -202,12 +203,12 @@ static inline void tacet_request_commit(struct tacet_executor *executor, struct 
     request->opcode = (uint8_t)opcode;
     request->attention = tacet_opcode_attention(opcode);
     if (opcode == IORING_OP_CLOSE)
-        request->closes = sqe->fd;
+        request->closes = fd;
     if (opcode == IORING_OP_OPENAT2 && sqe->file_index != 0)
         request->opcode = TACET_OPCODE_OPEN_REGISTERED;
     if ((opcode == IORING_OP_SPLICE || opcode == IORING_OP_TEE) && sqe->splice_fd_in >= TACET_DESCRIPTOR_REGISTERED)
         tacet_sqe_splice_from_registered(executor, sqe);
-    if (TACET_UNLIKELY(sqe->fd >= TACET_DESCRIPTOR_REGISTERED))
+    if (TACET_UNLIKELY(fd >= TACET_DESCRIPTOR_REGISTERED))
         tacet_sqe_use_registered(executor, sqe);
     if (tacet_opcode_uses_buffer(opcode))
         tacet_request_takes_buffer(executor, request, tag, sqe);

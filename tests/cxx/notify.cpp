@@ -186,6 +186,7 @@ TEST_CASE("signals say what came with them, and each is one task's", "[cxx][sign
 TEST_CASE("a set of signals that cannot be is refused", "[cxx][signal]")
 {
     CHECK(failure_of([] { const tacet::signal_set none{SIGINT, 4711}; }).code == std::errc::invalid_argument);
+    CHECK(failure_of([] { const tacet::signal_set none{SIGKILL}; }).code == std::errc::invalid_argument);
 }
 
 TEST_CASE("an eventfd is added to by other threads, and a semaphore gives one at a time", "[cxx][eventfd]")

@@ -48,7 +48,7 @@ TACET_EXPORT tacet_result tacet_task_destroy(struct tacet_task *task);
 
 /*
  * Destroys the task now, or, if that would be -EBUSY, cancels it and has it destroyed as soon as it has exited. NULL is
- * fine. For owners that go before what they own.
+ * fine. For owners that go before what they own. A body that releases its own task, as the last that it does, has nobody to destroy it.
  */
 TACET_EXPORT void tacet_task_release(struct tacet_task *task);
 

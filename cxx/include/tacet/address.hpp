@@ -48,7 +48,8 @@ public:
         else
             good = parsed.set_internet(text);
         if (!good)
-            throw_error(-EINVAL, "address \"" + std::string(text) + '"');
+            throw_error(-EINVAL,
+                        "address \"" + std::string(text) + "\" (not ADDRESS:PORT, [ADDRESS]:PORT, unix:PATH or @NAME)");
         return parsed;
     }
 

@@ -30,7 +30,8 @@ public:
 
     // Starts a child, with the priorities that the opener had when it opened the scope. If an exception leaves it, the other
     // children are cancelled, those spawned later too, and with_scope throws the exception when the body and all of them
-    // have ended. operation_not_permitted: from another executor, where the body may have gone.
+    // have ended. The body is not interrupted: where it goes on for ever, as one that accepts connections does, children are to
+    // keep their exceptions to themselves, or nobody hears of them. operation_not_permitted: from another executor, where the body may have gone.
     template <class T>
     void spawn(task<T> body)
     {

@@ -17,13 +17,13 @@ namespace tacet {
 
 class signal_set {
 public:
-    // Throws: there is no such signal, or no descriptor left.
+    // Throws: there is no such signal, or it cannot be taken (SIGKILL, SIGSTOP); no descriptor is left.
     signal_set(std::initializer_list<int> signals)
     {
         sigset_t set;
         sigemptyset(&set);
         for (const int signal : signals)
-            if (sigaddset(&set, signal) < 0)
+            if (signal == SIGKILL || signal == SIGSTOP || sigaddset(&set, signal) < 0)
                 throw_error(-EINVAL, "signal set");
         check(tacet_signal_source_open(&source_, &set), "signal set");
     }

@@ -3,6 +3,9 @@
 // Each root (a spawned task, or one given to executor.run) has one tacet_task of the C core; what the root awaits shares
 // it, so co_await of a task<T> costs a symmetric transfer and no scheduling. Everything of a root runs on the thread of
 // its executor, which is another's after resume_on(); it ends where it was started.
+//
+// A task is awaited, or given to somebody, once. To await an empty one, or one twice, is a mistake that builds of the library with
+// -Dchecks=on name, and others do not notice before they crash.
 #ifndef TACET_TASK_HPP
 #define TACET_TASK_HPP
 

@@ -392,7 +392,7 @@ TEST_CASE("talking to a child can be cancelled, and the child goes with its owne
 
 TEST_CASE("a status that came for nobody any more is there for the next who asks", "[cxx][process]")
 {
-    tacet::process child(shell("exit 9"));
+    tacet::process child(shell("kill -STOP $$; exit 9"));
     {
         tacet::executor executor;
         if (!tacet_executor_supports(executor.get(), TACET_OPCODE_WAITID))
@@ -403,7 +403,9 @@ TEST_CASE("a status that came for nobody any more is there for the next who asks
         executor.spawn(waiting());
         let_settle(executor);
         siginfo_t info;
-        REQUIRE(::waitid(P_PID, static_cast<id_t>(child.id()), &info, WEXITED | WNOWAIT) == 0); // it has exited
+        REQUIRE(::waitid(P_PID, static_cast<id_t>(child.id()), &info, WSTOPPED) == 0);
+        REQUIRE(::kill(child.id(), SIGCONT) == 0); // not before: what has exited while it runs is taken there
+        REQUIRE(::waitid(P_PID, static_cast<id_t>(child.id()), &info, WEXITED | WNOWAIT) == 0);
     }
     tacet::executor executor;
     auto asking = [&]() -> tacet::task<> {
